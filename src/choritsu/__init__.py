@@ -1,0 +1,77 @@
+"""choritsu: hyperparameter tuning for Keras 3, PyTorch, scikit-learn and any Python function.
+
+The names are Keras Tuner's where it has one. Nothing heavy is imported until it is used.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from choritsu.frameworks.backends import choose_backend
+
+if TYPE_CHECKING:
+    from choritsu import errors as errors
+    from choritsu import oracles as oracles
+    from choritsu import space as space
+    from choritsu import testing as testing
+    from choritsu import tuners as tuners
+    from choritsu.errors import FailedTrialError as FailedTrialError
+    from choritsu.errors import FatalError as FatalError
+    from choritsu.errors import RedrawTrialError as RedrawTrialError
+    from choritsu.folds import CrossValidation as CrossValidation
+    from choritsu.hypermodel import HyperModel as HyperModel
+    from choritsu.hyperparameters import HyperParameters as HyperParameters
+    from choritsu.oracles import Oracle as Oracle
+    from choritsu.space import Boolean as Boolean
+    from choritsu.space import Choice as Choice
+    from choritsu.space import Fixed as Fixed
+    from choritsu.space import Float as Float
+    from choritsu.space import Int as Int
+    from choritsu.space import Parameter as Parameter
+    from choritsu.space import Space as Space
+    from choritsu.stores import MemoryStore as MemoryStore
+    from choritsu.trials import History as History
+    from choritsu.trials import Objective as Objective
+    from choritsu.trials import Trial as Trial
+    from choritsu.tuners import GridSearch as GridSearch
+    from choritsu.tuners import QuasiRandomSearch as QuasiRandomSearch
+    from choritsu.tuners import RandomSearch as RandomSearch
+    from choritsu.tuners import SklearnTuner as SklearnTuner
+    from choritsu.tuners import Tuner as Tuner
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "errors": ("FailedTrialError", "FatalError", "RedrawTrialError"),
+    "folds": ("CrossValidation",),
+    "hypermodel": ("HyperModel",),
+    "hyperparameters": ("HyperParameters",),
+    "oracles": ("Oracle",),
+    "space": ("Boolean", "Choice", "Fixed", "Float", "Int", "Parameter", "Space"),
+    "stores": ("MemoryStore",),
+    "trials": ("History", "Objective", "Trial"),
+    "tuners": ("GridSearch", "QuasiRandomSearch", "RandomSearch", "SklearnTuner", "Tuner"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("errors", "oracles", "space", "testing", "tuners")
+
+__all__ = ["__version__", *_HOME, *_ROOMS]
+
+# Keras reads this once, when it is imported; without TensorFlow its own default cannot work.
+_backend = choose_backend(os.environ)
+if _backend is not None:
+    os.environ["KERAS_BACKEND"] = _backend
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME, *_ROOMS])

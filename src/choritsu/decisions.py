@@ -1,0 +1,50 @@
+"""What an oracle or a stopper may answer. Small immutable values; one loop carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+#: How a parameter that a function asks for, and nobody knew of, gets its value:
+#: drawn at random from (seed, trial number, name), or its default.
+Fill: TypeAlias = Literal["draw", "default"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Begin a new trial.
+
+    Args:
+        values: a value for each parameter known so far.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing can be decided until a running trial reports."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The search is over; `reason` says why, to a person."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Continue:
+    """Let the trial go on."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the trial here; what it has reached counts."""
+
+    reason: str = ""
+
+
+Decision: TypeAlias = Start | Wait | Done
+Answer: TypeAlias = Continue | Stop

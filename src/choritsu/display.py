@@ -1,0 +1,286 @@
+"""What is seen while a search runs: one calm live display in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from choritsu.decisions import Done
+from choritsu.report.wording import count, cut, duration, number, show
+from choritsu.search import Clock
+from choritsu.trials import (
+    Claimed,
+    Event,
+    Failed,
+    Finished,
+    History,
+    Interrupted,
+    Lost,
+    Objective,
+    Refused,
+    Report,
+    Reported,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a display knows of its search beforehand.
+
+    Args:
+        project: where the search lies.
+        objective: what is optimised.
+        max_trials: the limit, if there is one.
+        executions: how often each trial is trained.
+        notes: further things to say at the start.
+        epochs: how many epochs a training takes, where that is known.
+    """
+
+    project: str
+    objective: Objective
+    max_trials: int | None = None
+    executions: int = 1
+    notes: Sequence[str] = ()
+    epochs: int | None = None
+
+
+class Display(Protocol):
+    """Shows a search while it runs."""
+
+    def begin(self, history: History) -> None: ...
+    def show(self, event: Event, history: History) -> None: ...
+    def end(self, done: Done, history: History) -> None: ...
+    def close(self) -> None: ...
+
+
+def make_display(
+    verbose: Any,
+    *,
+    project: str,
+    objective: Objective,
+    max_trials: int | None,
+    executions: int,
+    notes: Sequence[str],
+    epochs: Any,
+) -> Display:
+    """Choose a display.
+
+    Args:
+        verbose: 0 for none; None or "auto" for a live one in a terminal and plain lines elsewhere; any other
+            value for plain lines, between which Keras may print its own.
+        project: see `Facts`, as all others.
+        objective: likewise.
+        max_trials: likewise.
+        executions: likewise.
+        notes: likewise.
+        epochs: likewise; ignored unless it is a number.
+    """
+    if verbose in (0, False) and verbose is not None:
+        return Silence()
+    known = epochs if isinstance(epochs, int) and not isinstance(epochs, bool) else None
+    facts = Facts(project, objective, max_trials, executions, notes, known)
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if verbose in (None, "auto") and console.is_terminal and not console.is_dumb_terminal:
+        return LiveDisplay(facts, console, Clock().now)
+    return Lines(facts, console)
+
+
+class Silence:
+    """Shows nothing."""
+
+    def begin(self, history: History) -> None: ...
+    def show(self, event: Event, history: History) -> None: ...
+    def end(self, done: Done, history: History) -> None: ...
+    def close(self) -> None: ...
+
+
+def heading(facts: Facts, history: History) -> list[str]:
+    """Say what begins, or what continues."""
+    objective = f"{facts.objective.name} ({'larger' if facts.objective.direction == 'max' else 'smaller'} is better)"
+    trials = "all combinations" if facts.max_trials is None else count(facts.max_trials, "trial")
+    lines = [" · ".join([f"Search in {facts.project}", trials, objective, *facts.notes])]
+    ended = len(history.having(Status.COMPLETED, Status.FAILED))
+    if len(history):
+        again = history.having(Status.INTERRUPTED, Status.RUNNING)
+        text = f"Continuing: {count(ended, 'trial')} made earlier"
+        if history.best is not None:
+            text += f", best {number(history.best.score or 0.0)} (trial {history.best.number})"
+        if again:
+            text += f"; interrupted: trial {', '.join(str(trial.number) for trial in again)}"
+        lines.append(text)
+    return lines
+
+
+def ending(facts: Facts, done: Done, history: History) -> list[str]:
+    """Say why it ended, and with what."""
+    lines = [f"Done: {done.reason}."]
+    best = history.best
+    if best is not None:
+        values = ", ".join(f"{name}={show(value)}" for name, value in best.values.items())
+        lines.append(f"Best {facts.objective.name} {number(best.score or 0.0)} (trial {best.number}): {values}")
+    return lines
+
+
+def _values(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={show(value)}" for name, value in values.items())
+
+
+def outcome(event: Event, history: History, objective: Objective) -> str | None:
+    """Say in one line how a trial ended; None for events that end none."""
+    match event:
+        case Finished():
+            trial = history[event.number]
+            parts = [f"{objective.name} {number(event.result.score)}"]
+            if event.result.spread is not None:
+                parts[0] += f" ± {number(event.result.spread, 2)}"
+            if event.result.epochs > event.result.executions:
+                parts.append(f"best at epoch {event.result.best_epoch + 1}")
+            parts.append(duration(trial.seconds or 0.0))
+            if history.best is not None and history.best.number == event.number:
+                parts.append("the best so far")
+            elif history.best is not None:
+                parts.append(f"best so far {number(history.best.score or 0.0)} (trial {history.best.number})")
+            return f"Trial {event.number}: " + " · ".join(parts)
+        case Failed(final=True):
+            return f"Trial {event.number}: failed, {event.message}"
+        case Failed():
+            return f"Trial {event.number}: failed, {event.message}; it will be tried again"
+        case Refused():
+            return f"Trial {event.number}: refused, {event.message}; another is drawn"
+        case Interrupted():
+            return f"Trial {event.number}: interrupted; run again to take it up"
+        case Lost():
+            return f"Trial {event.number}: its process is gone; it is taken up again"
+    return None
+
+
+class Lines:
+    """Prints a line when a trial starts and one when it ends; for files, pipes and Keras' own output."""
+
+    def __init__(self, facts: Facts, console: Console) -> None:
+        self._facts = facts
+        self._print: Callable[[str], None] = lambda line: console.print(line, markup=False, soft_wrap=True)
+
+    def begin(self, history: History) -> None:
+        for line in heading(self._facts, history):
+            self._print(line)
+
+    def show(self, event: Event, history: History) -> None:
+        if isinstance(event, Claimed):
+            again = f" (attempt {event.attempt + 1})" if event.attempt else ""
+            values = _values(event.values)
+            self._print(f"Trial {event.number}{again}{': ' + values if values else ''}")
+        line = outcome(event, history, self._facts.objective)
+        if line is not None:
+            self._print(line)
+        sys.stdout.flush()
+
+    def end(self, done: Done, history: History) -> None:
+        for line in ending(self._facts, done, history):
+            self._print(line)
+
+    def close(self) -> None: ...
+
+
+class LiveDisplay:
+    """Keeps a few lines up to date at the bottom of a terminal, and leaves a line for each ended trial."""
+
+    def __init__(self, facts: Facts, console: Console, now: Callable[[], float]) -> None:
+        self._facts = facts
+        self._console = console
+        self._now = now
+        self._live: Live | None = None
+        self._history = History()
+        self._current: Claimed | None = None
+        self._latest: Report | None = None
+        self._reported = 0
+        self._begun = now()
+
+    def begin(self, history: History) -> None:
+        from rich.live import Live
+
+        for line in heading(self._facts, history):
+            self._console.print(line, markup=False)
+        self._history = history
+        self._live = Live(
+            self, console=self._console, refresh_per_second=2, transient=True, redirect_stdout=True, redirect_stderr=True
+        )
+        self._live.start()
+
+    def show(self, event: Event, history: History) -> None:
+        self._history = history
+        match event:
+            case Claimed():
+                self._current, self._latest, self._reported = event, None, 0
+                self._begun = self._now()
+            case Reported():
+                self._latest = event.report
+                self._reported += 1
+            case _:
+                line = outcome(event, history, self._facts.objective)
+                if line is not None:
+                    self._current = None
+                    values = _values(history[event.number].values) if isinstance(event, Finished | Failed) else ""
+                    self._console.print(cut(line, 400), markup=False)
+                    if values:
+                        self._console.print(f"         {values}", markup=False, style="dim")
+
+    def end(self, done: Done, history: History) -> None:
+        self.close()
+        for line in ending(self._facts, done, history):
+            self._console.print(line, markup=False)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __rich__(self) -> RenderableType:
+        """Give the lines as they should look now; called a few times a second."""
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        if self._current is None:
+            return Text("")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
+        table.add_column(f"trial {self._current.number}")
+        table.add_column("value")
+        table.add_column("best so far")
+        best = self._history.best
+        values = dict(self._current.values)
+        for name in list(dict.fromkeys([*values, *(best.values if best else {})]))[:12]:
+            mine = show(values[name]) if name in values else "·"
+            table.add_row(cut(name, 30), Text(mine), Text(show(best.values[name]) if best and name in best.values else "·"))
+        score = self._latest.metrics.get(self._facts.objective.name) if self._latest else None
+        table.add_row(
+            Text(self._facts.objective.name, style="bold"),
+            Text("·" if score is None else number(score), style="bold"),
+            Text(number(best.score) if best is not None and best.score is not None else "·", style="bold"),
+        )
+        return Group(Text(""), table, Text(self._progress(), style="dim"))
+
+    def _progress(self) -> str:
+        elapsed = self._now() - self._begun
+        parts = []
+        total = self._facts.epochs * self._facts.executions if self._facts.epochs else None
+        if self._reported:
+            parts.append(f"epoch {self._reported} of {total}" if total else f"epoch {self._reported}")
+        parts.append(duration(elapsed))
+        ended = [trial.seconds for trial in self._history.having(Status.COMPLETED, Status.FAILED) if trial.seconds]
+        done = len(self._history.having(Status.COMPLETED, Status.FAILED))
+        if self._facts.max_trials is not None:
+            parts.append(f"trial {done + 1} of {self._facts.max_trials}")
+            if ended:
+                left = sum(ended) / len(ended) * (self._facts.max_trials - done) - elapsed
+                parts.append(f"about {duration(max(left, 0.0))} left")
+        return " · ".join(parts)

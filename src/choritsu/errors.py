@@ -1,0 +1,122 @@
+"""Every exception that choritsu raises.
+
+::
+
+    Exception
+    ├── ChoritsuError                      anything that choritsu itself refuses
+    │   ├── SpaceError (ValueError)        a search space that contradicts itself
+    │   │   └── RedefinedError             one name, two definitions
+    │   ├── ObjectiveError (ValueError)    an objective that cannot be read or never came
+    │   ├── StoreError (OSError)           the files of a search cannot be used
+    │   │   ├── CorruptStoreError          damaged
+    │   │   ├── ForeignStoreError          written by another program
+    │   │   ├── NewerStoreError            written by a later choritsu
+    │   │   └── ReadOnlyStoreError         cannot be written
+    │   ├── ChangedSearchError             the script and its stored search disagree
+    │   └── TooManyFailuresError (RuntimeError)   trial after trial failed
+    ├── FailedTrialError                   yours to raise: this trial failed, do not retry it
+    ├── RedrawTrialError                   yours to raise: impossible combination, draw another
+    └── FatalError                         yours to raise: stop the whole search
+        ├── FatalValueError (ValueError)
+        ├── FatalTypeError (TypeError)
+        └── FatalRuntimeError (RuntimeError)
+"""
+
+from __future__ import annotations
+
+
+class ChoritsuError(Exception):
+    """Base of everything that choritsu itself refuses."""
+
+
+class SpaceError(ChoritsuError, ValueError):
+    """A search space that contradicts itself; the message names the parameter and the cure."""
+
+
+class RedefinedError(SpaceError):
+    """One parameter name was given two different definitions.
+
+    Attributes:
+        name: the parameter.
+        known: its first definition, as text.
+        asked: the definition that disagrees, as text.
+    """
+
+    def __init__(self, name: str, known: str, asked: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.known = known
+        self.asked = asked
+
+    def __reduce__(self) -> tuple[type[RedefinedError], tuple[str, str, str, str]]:
+        return type(self), (self.name, self.known, self.asked, str(self))
+
+
+class ObjectiveError(ChoritsuError, ValueError):
+    """An objective whose direction is unknown, or that a trial never reported as a finite number."""
+
+
+class StoreError(ChoritsuError, OSError):
+    """The files of a search cannot be used; they were left as they are."""
+
+
+class CorruptStoreError(StoreError):
+    """The store is damaged."""
+
+
+class ForeignStoreError(StoreError):
+    """The file in the store's place was written by another program."""
+
+
+class NewerStoreError(StoreError):
+    """The store was written by a later version of choritsu."""
+
+
+class ReadOnlyStoreError(StoreError):
+    """The store, or its directory, cannot be written."""
+
+
+class ChangedSearchError(ChoritsuError):
+    """The script asks for another space or objective than the search stored in its directory."""
+
+
+class TooManyFailuresError(ChoritsuError, RuntimeError):
+    """More trials failed in a row than `max_consecutive_failed_trials` allows."""
+
+
+class FailedTrialError(Exception):
+    """Raise it in your function to fail this trial at once, without a retry.
+
+    Example:
+        >>> raise FailedTrialError("the model does not fit into memory")
+        Traceback (most recent call last):
+        choritsu.errors.FailedTrialError: the model does not fit into memory
+    """
+
+
+class RedrawTrialError(Exception):
+    """Raise it in your function when a combination makes no sense: another is drawn, at no cost.
+
+    The refused combination is remembered and not tried again; it does not count towards `max_trials`.
+
+    Example:
+        >>> raise RedrawTrialError("heads must divide width")
+        Traceback (most recent call last):
+        choritsu.errors.RedrawTrialError: heads must divide width
+    """
+
+
+class FatalError(Exception):
+    """Raise it in your function to stop the whole search; it reaches the caller of `search`."""
+
+
+class FatalValueError(FatalError, ValueError):
+    """A fatal error that is also a ValueError."""
+
+
+class FatalTypeError(FatalError, TypeError):
+    """A fatal error that is also a TypeError."""
+
+
+class FatalRuntimeError(FatalError, RuntimeError):
+    """A fatal error that is also a RuntimeError."""

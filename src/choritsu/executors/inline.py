@@ -1,0 +1,42 @@
+"""One trial after another, here and now."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from choritsu.executors.base import Handle
+from choritsu.running import Job
+from choritsu.work import Perform
+
+
+class InlineExecutor:
+    """Runs each job to its end inside `wait`, in the calling thread.
+
+    Args:
+        perform: runs one job, emitting its events.
+    """
+
+    def __init__(self, perform: Perform) -> None:
+        self._perform = perform
+        self._jobs: deque[Job] = deque()
+
+    @property
+    def free(self) -> int:
+        return 0 if self._jobs else 1
+
+    @property
+    def running(self) -> frozenset[int]:
+        return frozenset(job.number for job in self._jobs)
+
+    def start(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    def wait(self, handle: Handle, seconds: float) -> None:  # noqa: ARG002  # the work itself takes the time
+        if self._jobs:
+            try:
+                self._perform(self._jobs[0], handle)
+            finally:
+                self._jobs.popleft()
+
+    def close(self) -> None:
+        self._jobs.clear()

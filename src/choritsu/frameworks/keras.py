@@ -1,0 +1,344 @@
+"""How a trial is trained, saved and restored in Keras 3, on any of its backends. Importing this imports Keras."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+
+from choritsu.errors import FailedTrialError, FatalTypeError, RedrawTrialError
+from choritsu.frameworks.seeding import seed_everything
+from choritsu.hyperparameters import HyperParameters
+from choritsu.running import RunningTrial, as_number
+from choritsu.trials import result_of
+
+WEIGHTS = "checkpoint.weights.h5"
+BUILD = "build_config.json"
+
+
+@dataclass(frozen=True)
+class Compile:
+    """What replaces the model's own compilation, and how large a model may be.
+
+    Args:
+        optimizer: in place of the model's; a fresh copy for each training.
+        loss: likewise.
+        metrics: likewise.
+        max_model_size: the largest number of parameters; a larger model is refused and another one drawn.
+        distribution_strategy: a TensorFlow strategy under whose scope models are built and trained.
+    """
+
+    optimizer: Any = None
+    loss: Any = None
+    metrics: Any = None
+    max_model_size: int | None = None
+    distribution_strategy: Any = None
+
+    def scope(self) -> Any:
+        """Give the context in which models are built and trained."""
+        return nullcontext() if self.distribution_strategy is None else self.distribution_strategy.scope()
+
+
+class Hooks(Protocol):
+    """Keras Tuner's hooks, which a subclass of `Tuner` may override."""
+
+    def on_epoch_begin(self, trial: RunningTrial, model: Any, epoch: int, logs: Any = None) -> None: ...
+    def on_epoch_end(self, trial: RunningTrial, model: Any, epoch: int, logs: Any = None) -> None: ...
+    def on_batch_begin(self, trial: RunningTrial, model: Any, batch: int, logs: Any = None) -> None: ...
+    def on_batch_end(self, trial: RunningTrial, model: Any, batch: int, logs: Any = None) -> None: ...
+
+
+def is_model(thing: object) -> bool:
+    """Tell whether `thing` is a Keras model."""
+    return isinstance(thing, keras.Model)
+
+
+def describe_backend() -> str:
+    """Say which Keras runs on what."""
+    return f"Keras {keras.__version__} on {keras.backend.backend()}"
+
+
+# -- building --------------------------------------------------------------------------------------
+
+
+def build(make: Callable[[HyperParameters], Any], hp: HyperParameters, options: Compile) -> Any:
+    """Build a model as the user's function says, and compile it anew where `options` asks for it.
+
+    Raises:
+        FatalTypeError: when the function gives no Keras model.
+        RedrawTrialError: when the model has too many parameters.
+    """
+    with options.scope():
+        model = make(hp)
+        if not is_model(model):
+            raise FatalTypeError(
+                f"the model-building function returned {model!r} ({type(model).__name__}); return a compiled keras.Model"
+            )
+        recompile(model, options)
+    check_size(model, options)
+    return model
+
+
+def recompile(model: Any, options: Compile) -> None:
+    """Replace what `options` names of the model's compilation."""
+    if options.optimizer is None and options.loss is None and options.metrics is None:
+        return
+    own_metrics = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
+    model.compile(
+        optimizer=_fresh(options.optimizer) if options.optimizer is not None else model.optimizer,
+        loss=_fresh(options.loss) if options.loss is not None else model.loss,
+        metrics=_fresh(options.metrics) if options.metrics is not None else own_metrics,
+    )
+
+
+def _fresh(thing: Any) -> Any:
+    """Give a copy without state: optimizers and metrics must not carry anything from trial to trial."""
+    if isinstance(thing, list | tuple):
+        return [_fresh(item) for item in thing]
+    if isinstance(thing, dict):
+        return {key: _fresh(item) for key, item in thing.items()}
+    if isinstance(thing, keras.optimizers.Optimizer | keras.losses.Loss | keras.metrics.Metric):
+        return type(thing).from_config(thing.get_config())
+    return thing
+
+
+def check_size(model: Any, options: Compile) -> None:
+    """Refuse a model that is too large; one that is not built yet passes until it is."""
+    if options.max_model_size is None or not model.built:
+        return
+    size = model.count_params()
+    if size > options.max_model_size:
+        raise RedrawTrialError(f"the model has {size:,} parameters, more than max_model_size={options.max_model_size:,}")
+
+
+# -- training --------------------------------------------------------------------------------------
+
+
+class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
+    """Reports each epoch to the trial, and keeps the weights of the best one."""
+
+    def __init__(self, trial: RunningTrial, options: Compile, hooks: Hooks) -> None:
+        super().__init__()
+        self.trial = trial
+        self.saved = False
+        self._options = options
+        self._hooks = hooks
+        self._model: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The model in training."""
+        return self._model
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._model = model
+
+    def set_model(self, model: Any) -> None:
+        """Take the model in training; Keras calls it."""
+        self._model = model
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        """Check the size of a model that was built by its first data."""
+        check_size(self.model, self._options)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Pass on to the tuner's hook."""
+        self._hooks.on_epoch_begin(self.trial, self.model, epoch, logs)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Pass on to the tuner's hook."""
+        self._hooks.on_batch_begin(self.trial, self.model, batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Pass on to the tuner's hook."""
+        self._hooks.on_batch_end(self.trial, self.model, batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Report the epoch, and keep its weights if it is the best so far."""
+        metrics = self._numbers(logs or {})
+        if metrics:
+            if self.model is not None and self.trial.is_best(metrics):
+                save_weights(self.model, self.trial.directory)
+                self.saved = True
+            self.trial.report(metrics)
+        self._hooks.on_epoch_end(self.trial, self.model, epoch, logs)
+        if self.trial.stopped and self.model is not None:
+            self.model.stop_training = True
+
+    def _numbers(self, logs: Mapping[str, Any]) -> dict[str, float]:
+        """Keep what is a number; a metric such as a per-class F1 is not one."""
+        told = {}
+        for name, value in logs.items():
+            try:
+                told[name] = as_number(name, value)
+            except TypeError as error:
+                if name == self.trial.objective.name:
+                    raise FailedTrialError(f"{error}; average it, as in F1Score(average='macro')") from None
+        return told
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Recorder:
+        # Whoever copies the callbacks once more still reports to this trial.
+        return self
+
+
+def train_once(
+    trial: RunningTrial,
+    model: Any,
+    fit: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Compile,
+    hooks: Hooks,
+) -> None:
+    """Train a model for one execution, reporting every epoch and keeping the best weights.
+
+    Args:
+        trial: the trial, its `execution` set.
+        model: compiled.
+        fit: called as ``fit(hp, model, *args, **kwargs)``.
+        args: for `fit`.
+        kwargs: for `fit`; its callbacks are copied.
+        options: the compilation and the size limit.
+        hooks: the tuner.
+    """
+    recorder = Recorder(trial, options, hooks)
+    kwargs = dict(kwargs)
+    callbacks = copied_callbacks(kwargs.pop("callbacks", None))
+    _separate_logs(callbacks, trial)
+    kwargs["callbacks"] = [*callbacks, recorder]
+    with options.scope():
+        returned = fit(trial.hyperparameters, model, *args, **kwargs)
+    trial.conclude(returned)
+    if (
+        not recorder.saved
+        and model.built
+        and not any(r.execution != trial.execution and trial.objective.name not in r.metrics for r in trial.reports)
+        and result_of(trial.reports, trial.objective).best_execution == trial.execution
+    ):
+        save_weights(model, trial.directory)
+
+
+def prepared(trial: RunningTrial) -> None:
+    """Clear what earlier models left in Keras, and seed all that draws for this execution."""
+    keras.utils.clear_session(free_memory=False)
+    seed_everything(trial.seed)
+
+
+def copied_callbacks(callbacks: Any) -> list[Any]:
+    """Give each training callbacks of its own.
+
+    Args:
+        callbacks: a list of Keras callbacks, a single one, None, or a function that returns a list.
+
+    Raises:
+        FatalTypeError: when one cannot be copied.
+    """
+    if callbacks is None:
+        return []
+    if callable(callbacks) and not isinstance(callbacks, keras.callbacks.Callback):
+        return list(callbacks())
+    listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    copies = []
+    for callback in listed:
+        try:
+            copies.append(copy.deepcopy(callback))
+        except Exception as error:  # noqa: BLE001  # whatever its __deepcopy__ raises
+            raise FatalTypeError(
+                f"the callback {type(callback).__name__} cannot be copied for each trial ({error}); "
+                f"give a function that makes it: callbacks=lambda: [{type(callback).__name__}(...)]"
+            ) from error
+    return copies
+
+
+def _separate_logs(callbacks: Sequence[Any], trial: RunningTrial) -> None:
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            callback.log_dir = os.path.join(callback.log_dir, trial.trial_id, f"execution{trial.execution}")
+
+
+# -- weights ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _without_optimizer(model: Any) -> Iterator[None]:
+    """Hide the optimizer: its slots triple the file, and a finished model does not need them."""
+    attributes = vars(model)
+    optimizer = attributes.get("optimizer")
+    if optimizer is None:
+        yield
+        return
+    # Past Keras' attribute tracking, which would take the change for a new state.
+    attributes["optimizer"] = None
+    try:
+        yield
+    finally:
+        attributes["optimizer"] = optimizer
+
+
+def save_weights(model: Any, directory: Path) -> None:
+    """Save a model's weights, without the optimizer, and what is needed to build it; atomically."""
+    temporary = directory / f"writing-{os.getpid()}.weights.h5"
+    try:
+        with _without_optimizer(model):
+            model.save_weights(temporary)
+        os.replace(temporary, directory / WEIGHTS)
+    finally:
+        temporary.unlink(missing_ok=True)
+    config = model.get_build_config()
+    text = json.dumps(config, default=list) if config else "null"
+    build_file = directory / BUILD
+    if not build_file.exists() or build_file.read_text(encoding="utf-8") != text:
+        temporary_build = directory / f"writing-{os.getpid()}.json"
+        temporary_build.write_text(text, encoding="utf-8")
+        os.replace(temporary_build, build_file)
+
+
+def load_weights(model: Any, directory: Path) -> None:
+    """Load what `save_weights` saved, building the model first if it is not built.
+
+    Raises:
+        FileNotFoundError: when no weights are kept there.
+        ValueError: when the model cannot be built from what is known of its input.
+    """
+    if not (directory / WEIGHTS).exists():
+        raise FileNotFoundError(directory / WEIGHTS)
+    if not model.built:
+        config = json.loads((directory / BUILD).read_text(encoding="utf-8"))
+        if config:
+            model.build_from_config({key: _any_batch(value) for key, value in config.items()})
+        if not model.built:
+            raise ValueError(
+                "the model is not built, and its input shape is not known; begin it with keras.Input(shape), "
+                f"or build it and call model.load_weights({str(directory / WEIGHTS)!r})"
+            )
+        _tolerate_building(model)
+    with _without_optimizer(model):
+        model.load_weights(directory / WEIGHTS)
+
+
+def _any_batch(shape: Any) -> Any:
+    """Free the batch size, which the first batch happened to fix, wherever shapes are nested."""
+    if isinstance(shape, dict):
+        return {key: _any_batch(value) for key, value in shape.items()}
+    if isinstance(shape, list | tuple) and shape and all(size is None or isinstance(size, int) for size in shape):
+        return (None, *shape[1:])
+    if isinstance(shape, list | tuple):
+        return [_any_batch(item) for item in shape]
+    return shape
+
+
+def _tolerate_building(model: Any) -> None:
+    """Let ``model.build(input_shape)`` pass on a model that its weights have built.
+
+    Scripts written for Keras 2 build the best model by hand before they use it.
+    """
+    if isinstance(model, keras.Sequential):
+        vars(model)["build"] = lambda input_shape=None: None  # noqa: ARG005  # Keras' signature

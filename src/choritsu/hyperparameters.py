@@ -1,0 +1,453 @@
+"""`hp`: what a user's function asks for its hyperparameters.
+
+The function is simply run; whatever it asks for becomes the space, and each question is answered with
+the trial's value. Nothing has to be declared beforehand.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from choritsu.errors import FatalRuntimeError, SpaceError
+from choritsu.space import (
+    Boolean,
+    Choice,
+    Condition,
+    Fixed,
+    Float,
+    Int,
+    Parameter,
+    Sampling,
+    Space,
+    canonical,
+    encode,
+    plain,
+    redefined,
+)
+from choritsu.space import decode as _decode
+
+
+def _default(parameter: Parameter) -> Any:
+    return parameter.start
+
+
+class HyperParameters:
+    """A recorder: answers each question with a value, and remembers what was asked.
+
+    Args:
+        given: values to answer with, by name; those never asked for stay out of `values`.
+        known: the definitions met in earlier trials; a contradiction is an error.
+        override: definitions that replace the function's own for the same names.
+        choose: gives a value for a parameter that `given` lacks; by default its default.
+        tune_new_entries: when False, parameters outside `override` keep their default and stay out of the space.
+        allow_new_entries: when False, parameters outside `override` are an error.
+
+    Attributes:
+        values: the values asked for, by name; assign to it to preset an answer.
+
+    Example:
+        >>> hp = HyperParameters()
+        >>> hp.Int("units", 32, 512, step=32), hp.Choice("activation", ["relu", "tanh"])
+        (32, 'relu')
+        >>> hp.values
+        {'units': 32, 'activation': 'relu'}
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, Any] | None = None,
+        *,
+        known: Space | None = None,
+        override: Space | None = None,
+        choose: Callable[[Parameter], Any] = _default,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+    ) -> None:
+        self.values: dict[str, Any] = {}
+        self._given = dict(given or {})
+        self._known = known or Space()
+        self._override = override or Space()
+        self._choose = choose
+        self._tune_new = tune_new_entries
+        self._allow_new = allow_new_entries
+        self._asked: dict[str, Parameter] = {}
+        self._met: dict[str, Parameter] = {}
+        self._prefix = ""
+        self._conditions: tuple[Condition, ...] = ()
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    def Int(
+        self,
+        name: str,
+        min_value: int,
+        max_value: int,
+        step: int | None = None,
+        sampling: Sampling | None = "linear",
+        default: int | None = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+    ) -> Any:
+        """Ask for a whole number from `min_value` to `max_value`, both included; see `choritsu.space.Int`.
+
+        Example:
+            >>> HyperParameters().Int("layers", 1, 3)
+            1
+        """
+        return self._ask(
+            lambda full, conditions: Int(full, min_value, max_value, step, sampling or "linear", default, conditions),
+            name,
+            parent_name,
+            parent_values,
+        )
+
+    def Float(
+        self,
+        name: str,
+        min_value: float,
+        max_value: float,
+        step: float | None = None,
+        sampling: Sampling | None = "linear",
+        default: float | None = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+    ) -> Any:
+        """Ask for a real number from `min_value` to `max_value`, both included; see `choritsu.space.Float`.
+
+        Example:
+            >>> HyperParameters().Float("learning_rate", 1e-4, 1e-2, sampling="log")
+            0.0001
+        """
+        return self._ask(
+            lambda full, conditions: Float(full, min_value, max_value, step, sampling or "linear", default, conditions),
+            name,
+            parent_name,
+            parent_values,
+        )
+
+    def Choice(
+        self,
+        name: str,
+        values: Sequence[Any],
+        ordered: bool | None = None,
+        default: Any = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+    ) -> Any:
+        """Ask for one of `values`; see `choritsu.space.Choice`.
+
+        Example:
+            >>> HyperParameters().Choice("optimizer", ["adam", "sgd"])
+            'adam'
+        """
+        return self._ask(
+            lambda full, conditions: Choice(full, values, ordered, default, conditions),  # type: ignore[arg-type]
+            name,
+            parent_name,
+            parent_values,
+        )
+
+    def Boolean(
+        self, name: str, default: bool = False, parent_name: str | None = None, parent_values: Any = None
+    ) -> Any:
+        """Ask for True or False.
+
+        Example:
+            >>> HyperParameters().Boolean("shuffle", default=True)
+            True
+        """
+        return self._ask(lambda full, conditions: Boolean(full, default, conditions), name, parent_name, parent_values)
+
+    def Fixed(self, name: str, value: Any, parent_name: str | None = None, parent_values: Any = None) -> Any:
+        """Name a value that is not tuned, so that it is kept with the others.
+
+        Example:
+            >>> HyperParameters().Fixed("classes", 10)
+            10
+        """
+        return self._ask(lambda full, conditions: Fixed(full, value, conditions), name, parent_name, parent_values)
+
+    def Range(self, name: str, min_value: int, max_value: int, step: int = 1, default: int | None = None) -> Any:
+        """Ask for a whole number as Keras Tuner of 2019 did: like `Int`, but `max_value` is *excluded*.
+
+        Example:
+            >>> hp = HyperParameters()
+            >>> hp.Range("filters", 10, 40, 10)
+            10
+            >>> hp.space[0].max_value
+            30
+        """
+        numbers = range(min_value, max_value, step) if step else range(0)
+        if not numbers:
+            raise SpaceError(
+                f"{name!r}: Range({min_value!r}, {max_value!r}, {step!r}) is empty, since it leaves out max_value; "
+                "Int includes it"
+            )
+        return self.Int(name, numbers[0], numbers[-1], step=step, default=default)
+
+    def Linear(
+        self, name: str, min_value: float, max_value: float, resolution: float, default: float | None = None
+    ) -> Any:
+        """Ask for a real number in steps of `resolution`, as Keras Tuner of 2019 did: the same as `Float`.
+
+        Example:
+            >>> HyperParameters().Linear("dropout", 0.1, 0.5, resolution=0.1)
+            0.1
+        """
+        return self.Float(name, min_value, max_value, step=resolution, default=default)
+
+    # -- scopes ------------------------------------------------------------------------------------
+
+    @contextmanager
+    def conditional_scope(self, parent_name: str, parent_values: Any) -> Iterator[None]:
+        """Make what is asked for inside exist only while `parent_name` has one of `parent_values`.
+
+        The code inside runs either way; where the condition does not hold, each question is answered with None.
+
+        Args:
+            parent_name: a parameter asked for before.
+            parent_values: a list of values, or a single one.
+
+        Raises:
+            SpaceError: when `parent_name` was not asked for yet.
+
+        Example:
+            >>> hp = HyperParameters()
+            >>> model = hp.Choice("model", ["mlp", "cnn"])
+            >>> with hp.conditional_scope("model", ["cnn"]):
+            ...     print(hp.Int("kernel", 2, 5))
+            None
+        """
+        outer = self._conditions
+        self._conditions = (*outer, self._condition(parent_name, parent_values))
+        try:
+            yield
+        finally:
+            self._conditions = outer
+
+    @contextmanager
+    def name_scope(self, name: str) -> Iterator[None]:
+        """Put ``name/`` before the names of all that is asked for inside.
+
+        Example:
+            >>> hp = HyperParameters()
+            >>> with hp.name_scope("encoder"):
+            ...     _ = hp.Int("units", 1, 3)
+            >>> hp.values
+            {'encoder/units': 1}
+        """
+        outer = self._prefix
+        self._prefix = f"{outer}{name}/"
+        try:
+            yield
+        finally:
+            self._prefix = outer
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Any:
+        """Give the value of a parameter asked for before.
+
+        Raises:
+            KeyError: when nothing of that name was asked for.
+            ValueError: when it is known, but inactive in this trial.
+
+        Example:
+            >>> hp = HyperParameters()
+            >>> _ = hp.Fixed("image_size", 28)
+            >>> hp.get("image_size")
+            28
+        """
+        full = self._prefix + name
+        if full in self.values:
+            return self.values[full]
+        if any(parameter.name == full for parameter in self._met.values()):
+            raise ValueError(f"{full!r} is inactive: its conditions do not hold in this trial")
+        raise KeyError(f"no hyperparameter {full!r} was asked for; there are: {', '.join(self.values) or 'none'}")
+
+    def __getitem__(self, name: str) -> Any:
+        """Give the value of a parameter asked for before, as `get` does."""
+        return self.get(name)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a parameter has a value in this trial."""
+        return isinstance(name, str) and self._prefix + name in self.values
+
+    def is_active(self, hyperparameter: str | Parameter) -> bool:
+        """Tell whether a parameter, or its name, has a value in this trial."""
+        if isinstance(hyperparameter, Parameter):
+            return all(condition.holds(self.values) for condition in hyperparameter.conditions)
+        return hyperparameter in self
+
+    @property
+    def space(self) -> list[Parameter]:
+        """The parameters met, in order, inactive ones included."""
+        return list(self._met.values())
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The values that the function really asked for; presets that nobody asked for are left out."""
+        return {name: self.values[name] for name in self._asked}
+
+    @property
+    def discovered(self) -> tuple[Parameter, ...]:
+        """The parameters met that were not known before."""
+        return tuple(parameter for parameter in self._met.values() if self._known.find(parameter) is None)
+
+    def copy(self) -> HyperParameters:
+        """Give an independent copy."""
+        return copy.deepcopy(self)
+
+    def merge(self, other: HyperParameters | Sequence[Parameter], overwrite: bool = True) -> None:
+        """Add the parameters of another recorder, with their defaults.
+
+        Args:
+            other: where to take them from.
+            overwrite: whether a parameter that is here already is reset to its default.
+        """
+        parameters = other.space if isinstance(other, HyperParameters) else other
+        for parameter in parameters:
+            if overwrite or parameter.key not in self._met:
+                self._met[parameter.key] = parameter
+                if all(condition.holds(self.values) for condition in parameter.conditions):
+                    self.values[parameter.name] = parameter.start
+                    self._asked[parameter.name] = parameter
+
+    def get_config(self) -> dict[str, Any]:
+        """Give space and values as JSON; `from_config` reads it."""
+        return {
+            "space": Space(tuple(self._met.values())).to_json(),
+            "values": {name: encode(value) for name, value in self.values.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> HyperParameters:
+        """Read what `get_config` gave.
+
+        Example:
+            >>> hp = HyperParameters()
+            >>> _ = hp.Int("units", 1, 3, default=2)
+            >>> HyperParameters.from_config(hp.get_config()).get("units")
+            2
+        """
+        hp = cls()
+        hp.merge(Space.from_json(config["space"]).parameters)
+        hp.values = {name: _decode(value) for name, value in config["values"].items()}
+        return hp
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], space: Space) -> HyperParameters:
+        """Make a recorder that holds a trial's values, and answers with them whatever range is asked for.
+
+        Example:
+            >>> from choritsu.space import Int, Space
+            >>> HyperParameters.of({"units": 64}, Space((Int("units", 32, 128),))).get("units")
+            64
+        """
+        hp = cls(override=space)
+        for parameter in space.active(values):
+            hp._met[parameter.key] = parameter
+            if parameter.name in values:
+                hp._asked[parameter.name] = parameter
+        hp.values = dict(values)
+        return hp
+
+    def __repr__(self) -> str:
+        return f"HyperParameters({self.values!r})"
+
+    # -- how an answer is found --------------------------------------------------------------------
+
+    def _condition(self, parent_name: str, parent_values: Any) -> Condition:
+        full = self._prefix + parent_name
+        if not any(parameter.name == full for parameter in self._met.values()) and full not in self._override:
+            raise SpaceError(
+                f"{full!r} was not asked for yet, so nothing can depend on it; ask for it before the scope"
+            )
+        listed = parent_values if isinstance(parent_values, list | tuple | set | range) else [parent_values]
+        return Condition(full, tuple(plain(value) for value in listed))
+
+    def _ask(
+        self,
+        make: Callable[[str, tuple[Condition, ...]], Parameter],
+        name: str,
+        parent_name: str | None,
+        parent_values: Any,
+    ) -> Any:
+        if not isinstance(name, str) or not name:
+            raise SpaceError(f"a hyperparameter's name must be a non-empty string, got {name!r}")
+        conditions = self._conditions
+        if parent_name is not None:
+            conditions = (*conditions, self._condition(parent_name, parent_values))
+        return self.ask(make(self._prefix + name, conditions))
+
+    def ask(self, parameter: Parameter) -> Any:
+        """Ask for a parameter that is already a value.
+
+        Args:
+            parameter: its full name and conditions included; scopes are not applied.
+
+        Returns:
+            The value, or None when its conditions do not hold.
+
+        Raises:
+            RedefinedError: when its name was asked for before with another definition.
+            SpaceError: when the value given for it lies outside its range.
+
+        Example:
+            >>> from choritsu.space import Boolean
+            >>> HyperParameters().ask(Boolean("shuffle", default=True))
+            True
+        """
+        listed = self._override.named(parameter.name)
+        if not listed and not self._allow_new:
+            raise FatalRuntimeError(
+                f"{parameter.name!r} is not among the hyperparameters given, and allow_new_entries=False; "
+                f"add it to them, or allow new entries. Given: {', '.join(sorted(self._override.names)) or 'none'}"
+            )
+        if listed:
+            active = [item for item in listed if all(condition.holds(self.values) for condition in item.conditions)]
+            parameter = active[0] if active else listed[0]
+        elif not self._tune_new:
+            return self._fixed(parameter)
+        self._meet(parameter)
+        if not all(condition.holds(self.values) for condition in parameter.conditions):
+            return None
+        return self._answer(parameter)
+
+    def _fixed(self, parameter: Parameter) -> Any:
+        if not all(condition.holds(self.values) for condition in parameter.conditions):
+            return None
+        return copy.deepcopy(self.values.get(parameter.name, parameter.start))
+
+    def _meet(self, parameter: Parameter) -> None:
+        for twin in (self._known.find(parameter), self._met.get(parameter.key)):
+            if twin is not None and twin != parameter:
+                raise redefined(twin, parameter)
+        self._met[parameter.key] = parameter
+
+    def _answer(self, parameter: Parameter) -> Any:
+        name = parameter.name
+        earlier = self._asked.setdefault(name, parameter)
+        if earlier.definition != parameter.definition:
+            raise redefined(earlier, parameter)
+        if name not in self.values:
+            self.values[name] = self._value(parameter)
+        value = self.values[name]
+        # A list or dict may be changed by its user; the space's own must stay as it is.
+        return copy.deepcopy(value) if isinstance(value, list | dict) else value
+
+    def _value(self, parameter: Parameter) -> Any:
+        if parameter.name not in self._given:
+            return self._choose(parameter)
+        value = self._given[parameter.name]
+        if not parameter.contains(value):
+            raise SpaceError(
+                f"{parameter.name!r}: the value {value!r} is outside {parameter.definition}; "
+                "give a value inside, or widen the definition"
+            )
+        if isinstance(parameter, Choice):
+            return next(item for item in parameter.values if canonical(item) == canonical(value))
+        return float(value) if isinstance(parameter, Float) else value

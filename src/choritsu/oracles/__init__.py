@@ -1,0 +1,11 @@
+"""What to try next. Pure: (history, number) in, a decision out."""
+
+from choritsu.oracles.base import Oracle as Oracle
+from choritsu.oracles.grid import Grid as Grid
+from choritsu.oracles.quasirandom import QuasiRandom as QuasiRandom
+from choritsu.oracles.random import Random as Random
+from choritsu.oracles.settings import GridSearchOracle as GridSearchOracle
+from choritsu.oracles.settings import OracleSettings as OracleSettings
+from choritsu.oracles.settings import QuasiRandomSearchOracle as QuasiRandomSearchOracle
+from choritsu.oracles.settings import RandomSearchOracle as RandomSearchOracle
+from choritsu.oracles.settings import settings_for as settings_for

@@ -1,0 +1,154 @@
+"""Keras Tuner's oracle classes, as values: an algorithm together with the limits of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from choritsu.oracles.base import Oracle
+from choritsu.oracles.grid import Grid
+from choritsu.oracles.quasirandom import QuasiRandom
+from choritsu.oracles.random import Random
+
+
+@dataclass(frozen=True)
+class OracleSettings:
+    """What Keras Tuner calls an oracle.
+
+    Args:
+        name: for people.
+        make: makes the oracle proper from the search's seed.
+        objective: a metric's name, an `Objective`, or None when the function returns the number to make small.
+        max_trials: how many trials count in all, earlier runs included; None for as many as there are.
+        seed: of suggestions and trainings; None for one drawn when the search first begins.
+        hyperparameters: a `HyperParameters` whose definitions replace the function's own.
+        allow_new_entries: whether the function may ask for more than these.
+        tune_new_entries: whether what it asks for beyond these is tuned, or keeps its default.
+        max_retries_per_trial: how many further attempts a trial that raises, or diverges, is given.
+        max_consecutive_failed_trials: this many failed trials in a row stop the search.
+    """
+
+    name: str
+    make: Callable[[int], Oracle]
+    objective: Any = None
+    max_trials: int | None = 10
+    seed: int | None = None
+    hyperparameters: Any = None
+    allow_new_entries: bool = True
+    tune_new_entries: bool = True
+    max_retries_per_trial: int = 0
+    max_consecutive_failed_trials: int = 3
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_trials", 1), ("max_retries_per_trial", 0), ("max_consecutive_failed_trials", 1)):
+            number = getattr(self, name)
+            if name == "max_trials" and number is None:
+                continue
+            if isinstance(number, bool) or not isinstance(number, int) or number < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, got {number!r}")
+        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
+            raise ValueError(f"seed must be an integer or None, got {self.seed!r}")
+        if self.hyperparameters is None and not (self.allow_new_entries and self.tune_new_entries):
+            raise ValueError("allow_new_entries=False and tune_new_entries=False need hyperparameters=...")
+
+
+def RandomSearchOracle(
+    objective: Any = None,
+    max_trials: int | None = 10,
+    seed: int | None = None,
+    hyperparameters: Any = None,
+    allow_new_entries: bool = True,
+    tune_new_entries: bool = True,
+    max_retries_per_trial: int = 0,
+    max_consecutive_failed_trials: int = 3,
+) -> OracleSettings:
+    """Set up random search; the arguments are those of `OracleSettings`.
+
+    Example:
+        >>> RandomSearchOracle("val_loss", max_trials=5).max_trials
+        5
+    """
+    return OracleSettings(
+        "RandomSearch",
+        Random,
+        objective,
+        max_trials,
+        seed,
+        hyperparameters,
+        allow_new_entries,
+        tune_new_entries,
+        max_retries_per_trial,
+        max_consecutive_failed_trials,
+    )
+
+
+def GridSearchOracle(
+    objective: Any = None,
+    max_trials: int | None = None,
+    seed: int | None = None,
+    hyperparameters: Any = None,
+    allow_new_entries: bool = True,
+    tune_new_entries: bool = True,
+    max_retries_per_trial: int = 0,
+    max_consecutive_failed_trials: int = 3,
+) -> OracleSettings:
+    """Set up grid search; the arguments are those of `OracleSettings`, without a limit by default.
+
+    Example:
+        >>> GridSearchOracle("val_loss").max_trials is None
+        True
+    """
+    return OracleSettings(
+        "GridSearch",
+        lambda seed: Grid(),  # noqa: ARG005  # a grid leaves nothing to chance
+        objective,
+        max_trials,
+        seed,
+        hyperparameters,
+        allow_new_entries,
+        tune_new_entries,
+        max_retries_per_trial,
+        max_consecutive_failed_trials,
+    )
+
+
+def QuasiRandomSearchOracle(
+    objective: Any = None,
+    max_trials: int | None = 10,
+    seed: int | None = None,
+    hyperparameters: Any = None,
+    allow_new_entries: bool = True,
+    tune_new_entries: bool = True,
+    max_retries_per_trial: int = 0,
+    max_consecutive_failed_trials: int = 3,
+) -> OracleSettings:
+    """Set up quasi-random search; the arguments are those of `OracleSettings`.
+
+    Example:
+        >>> QuasiRandomSearchOracle("val_loss", seed=0).seed
+        0
+    """
+    return OracleSettings(
+        "QuasiRandomSearch",
+        QuasiRandom,
+        objective,
+        max_trials,
+        seed,
+        hyperparameters,
+        allow_new_entries,
+        tune_new_entries,
+        max_retries_per_trial,
+        max_consecutive_failed_trials,
+    )
+
+
+def settings_for(oracle: Oracle, **limits: Any) -> OracleSettings:
+    """Wrap an oracle of your own.
+
+    Args:
+        oracle: a frozen dataclass with ``suggest(history, number)``.
+        limits: the other fields of `OracleSettings`.
+    """
+    limits.setdefault("seed", getattr(oracle, "seed", None))
+    return OracleSettings(type(oracle).__name__, lambda seed: oracle, **limits)  # noqa: ARG005  # it has its own

@@ -1,0 +1,82 @@
+"""Which combinations were tried, and which are left.
+
+A function that asks for hyperparameters one after another is a decision tree: what it asks for next
+depends only on the values it was given so far. A combination therefore repeats a trial exactly when
+it agrees with everything that the trial asked for, whatever else it says. This holds for conditions
+written as scopes and for those written as a plain ``if``, which nobody can see beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from choritsu.space.parameters import Parameter
+from choritsu.space.space import Space
+from choritsu.space.values import canonical
+
+
+class Tried:
+    """The combinations of values that were asked for so far.
+
+    Args:
+        combinations: the values that each trial asked for.
+
+    Example:
+        >>> tried = Tried([{"deep": False}])
+        >>> tried.covers({"deep": False, "layers": 3}), tried.covers({"deep": True, "layers": 3})
+        (True, False)
+    """
+
+    def __init__(self, combinations: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._groups: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        for values in combinations:
+            names = tuple(sorted(values))
+            self._groups.setdefault(names, set()).add(tuple(canonical(values[name]) for name in names))
+
+    def covers(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether a trial with `values` would repeat an earlier one."""
+        for names, seen in self._groups.items():
+            if all(name in values for name in names) and tuple(canonical(values[name]) for name in names) in seen:
+                return True
+        return False
+
+
+def untried(space: Space, tried: Tried) -> Iterator[dict[str, Any]]:
+    """Yield every combination not tried yet: the defaults first, then like nested loops, the last fastest.
+
+    A continuous parameter takes part with its ten listed values.
+
+    Args:
+        space: the parameters known so far.
+        tried: what to leave out.
+
+    Yields:
+        Full sets of values, each once.
+
+    Example:
+        >>> from choritsu.space import Boolean, Int
+        >>> list(untried(Space((Int("a", 1, 2), Boolean("b"))), Tried([{"a": 1, "b": False}])))
+        [{'a': 1, 'b': True}, {'a': 2, 'b': False}, {'a': 2, 'b': True}]
+    """
+    listed = [_default_first(parameter) for parameter in space]
+
+    def below(index: int, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        # What is covered here is covered in every completion: the whole branch is done.
+        if tried.covers(values):
+            return
+        while index < len(space):
+            parameter = space.parameters[index]
+            if parameter.name not in values and all(condition.holds(values) for condition in parameter.conditions):
+                for value in listed[index]:
+                    yield from below(index + 1, {**values, parameter.name: value})
+                return
+            index += 1
+        yield values
+
+    return below(0, {})
+
+
+def _default_first(parameter: Parameter) -> list[Any]:
+    start = canonical(parameter.start)
+    return [parameter.start, *(value for value in parameter.listed() if canonical(value) != start)]

@@ -1,0 +1,297 @@
+"""What a search trains: a Keras hypermodel, or any function. Turns each into one way of training a trial."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from choritsu.errors import FatalTypeError, FatalValueError, ObjectiveError
+from choritsu.folds import CrossValidation, take
+from choritsu.frameworks.seeding import seed_everything
+from choritsu.hyperparameters import HyperParameters
+from choritsu.running import RunningTrial
+from choritsu.space import Parameter
+from choritsu.trials import Objective
+
+if TYPE_CHECKING:
+    from choritsu.frameworks.keras import Compile, Hooks
+
+Function: TypeAlias = Callable[..., Any]
+
+
+def keras_if_imported() -> ModuleType | None:
+    """Give our Keras module when Keras itself was imported; importing it is the user's choice."""
+    if "keras" not in sys.modules:
+        return None
+    from choritsu.frameworks import keras
+
+    return keras
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How often a trial is trained.
+
+    Args:
+        executions: trainings with different seeds.
+        folds: a cross-validation for each of them, if any.
+    """
+
+    executions: int = 1
+    folds: CrossValidation | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.executions, bool) or not isinstance(self.executions, int) or self.executions < 1:
+            raise ValueError(f"executions_per_trial must be an integer of at least 1, got {self.executions!r}")
+
+    def __len__(self) -> int:
+        """Give the number of trainings per trial."""
+        return self.executions * (self.folds.folds if self.folds else 1)
+
+
+def is_hypermodel(thing: object) -> bool:
+    """Tell whether `thing` has a ``build`` method, as our `HyperModel` and Keras Tuner's have."""
+    return callable(getattr(thing, "build", None)) and not inspect.isclass(thing)
+
+
+def takes_trial(function: Function) -> bool:
+    """Tell whether a function is one of (hp, trial).
+
+    Example:
+        >>> takes_trial(lambda hp, trial: 0.0), takes_trial(lambda hp: 0.0)
+        (True, False)
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    required = [
+        item
+        for item in parameters
+        if item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) and item.default is item.empty
+    ]
+    return len(required) >= 2
+
+
+def may_be_called_to_look(hypermodel: Any) -> bool:
+    """Tell whether a first call with defaults is cheap: it builds a model, and trains nothing.
+
+    A function of hp alone may build a model or return a score. It is held to be a builder when Keras was
+    imported and its own code calls none of the methods that train.
+    """
+    if is_hypermodel(hypermodel):
+        return True
+    if hypermodel is None or takes_trial(hypermodel) or "keras" not in sys.modules:
+        return False
+    code = getattr(hypermodel, "__code__", None)
+    return isinstance(code, CodeType) and not {"fit", "evaluate", "train_on_batch", "backward"} & _names(code)
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*(_names(constant) for constant in inner))
+
+
+def check_hypermodel(hypermodel: Any) -> None:
+    """Refuse what cannot be trained, before any training.
+
+    Raises:
+        FatalTypeError: when it is neither a function nor has a ``build`` method.
+    """
+    if inspect.isclass(hypermodel):
+        raise FatalTypeError(
+            f"hypermodel is the class {hypermodel.__name__}; give an instance: {hypermodel.__name__}()"
+        )
+    if not is_hypermodel(hypermodel) and not callable(hypermodel):
+        raise FatalTypeError(
+            f"hypermodel must be a function of hp, a function of (hp, trial), or a HyperModel, got {hypermodel!r}"
+        )
+
+
+def check_data(
+    args: Sequence[Any], kwargs: Mapping[str, Any], objective: Objective, repeats: Repeats, *, keras_fit: bool | None
+) -> None:
+    """Refuse data that no trial could be trained on.
+
+    Args:
+        args: what was given to ``search``.
+        kwargs: likewise.
+        objective: what is optimised.
+        repeats: whether there are folds, which validate by themselves.
+        keras_fit: whether they go to ``model.fit`` as they are; None when nobody takes them.
+
+    Raises:
+        FatalValueError: for a generator that only the first trial could read, or folds with validation data.
+        ObjectiveError: when the objective is measured on validation data and there is none.
+    """
+    for name, value in [*enumerate(args), *kwargs.items()]:
+        if inspect.isgenerator(value):
+            raise FatalValueError(
+                f"search got a generator (argument {name}), which only the first training could read; "
+                "give arrays, a keras.utils.PyDataset, a tf.data.Dataset or a torch DataLoader"
+            )
+    if keras_fit is None and (args or set(kwargs) - {"verbose"}):
+        raise FatalValueError(
+            "search got data, but a function of (hp, trial) trains by itself and is given none; "
+            "let the function find it: tuner.search()"
+        )
+    validates = kwargs.get("validation_data") is not None or bool(kwargs.get("validation_split"))
+    if repeats.folds is not None and validates:
+        raise FatalValueError("cross_validation makes its own validation data; leave out validation_data and _split")
+    # Past the eighth position, model.fit takes validation data without its name.
+    if keras_fit and not validates and repeats.folds is None and objective.name.startswith("val_") and len(args) < 7:
+        raise ObjectiveError(
+            f"{objective.name!r} is measured on validation data, and there is none; "
+            "write search(..., validation_data=(x_val, y_val)) or search(..., validation_split=0.2)"
+        )
+
+
+def answered(hp: HyperParameters, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a trial's values in the place of hyperparameters given as arguments, such as ``batch_size=Choice(...)``."""
+    return {name: hp.ask(value) if isinstance(value, Parameter) else value for name, value in kwargs.items()}
+
+
+def train(
+    trial: RunningTrial,
+    hypermodel: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    repeats: Repeats,
+    compilation: Callable[[], Compile],
+    hooks: Hooks,
+) -> None:
+    """Train one trial, all its executions.
+
+    Args:
+        trial: where results are told.
+        hypermodel: a `HyperModel`, a function of hp, or a function of (hp, trial).
+        args: for ``fit``; a function that trains by itself gets none.
+        kwargs: for ``fit``; hyperparameters among them are replaced by their values.
+        repeats: how many executions and folds.
+        compilation: gives what replaces the models' own compilation.
+        hooks: the tuner.
+    """
+    hp = trial.hyperparameters
+    answers = answered(hp, kwargs)
+    if fits_quietly(hypermodel):
+        # No progress bar shall fight the search's own display, unless it was asked for.
+        answers.setdefault("verbose", 0)
+    splits: Sequence[Any] = [None]
+    if repeats.folds is not None:
+        args, answers, splits = _folded(args, answers, repeats.folds, trial.search_seed)
+    for execution in range(len(repeats)):
+        trial.execution = execution
+        data = _on_fold(args, answers, splits[execution % len(splits)])
+        if is_hypermodel(hypermodel):
+            keras = _keras()
+            keras.prepared(trial)
+            model = keras.build(lambda hp: built(hypermodel, hp), hp, compilation())
+            fit = getattr(hypermodel, "fit", None) or plain_fit
+            keras.train_once(trial, model, fit, *data, compilation(), hooks)
+        else:
+            _call(trial, hypermodel, data, compilation, hooks)
+
+
+def fits_quietly(hypermodel: Any) -> bool:
+    """Tell whether a hypermodel's ``fit`` takes ``verbose``; a function's model is fitted by Keras' own."""
+    if not is_hypermodel(hypermodel) or not hasattr(hypermodel, "fit"):
+        return True
+    try:
+        parameters = inspect.signature(hypermodel.fit).parameters
+    except (TypeError, ValueError):
+        return False
+    return "verbose" in parameters or any(item.kind is item.VAR_KEYWORD for item in parameters.values())
+
+
+def _keras() -> Any:
+    from choritsu.frameworks import keras
+
+    return keras
+
+
+def built(hypermodel: Any, hp: HyperParameters) -> Any:
+    """Build a hypermodel's model; one that is not tunable asks a recorder of its own."""
+    if getattr(hypermodel, "tunable", True) is False:
+        hp = HyperParameters()
+    declare = getattr(hypermodel, "declare_hyperparameters", None)
+    if declare is not None:
+        declare(hp)
+    return hypermodel.build(hp)
+
+
+def plain_fit(hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # HyperModel.fit's form
+    """Train a model as ``HyperModel.fit`` does by default."""
+    return model.fit(*args, **kwargs)
+
+
+def _call(trial: RunningTrial, function: Function, data: Any, compilation: Callable[[], Compile], hooks: Hooks) -> None:
+    hp = trial.hyperparameters
+    keras = keras_if_imported()
+    if keras is not None:
+        keras.prepared(trial)
+    else:
+        seed_everything(trial.seed)
+    if takes_trial(function):
+        trial.conclude(function(hp, trial))
+        return
+    if keras is None:
+        returned = function(hp)
+    else:
+        with compilation().scope():
+            returned = function(hp)
+    keras = keras_if_imported()
+    if keras is None or not keras.is_model(returned):
+        trial.conclude(returned)
+        return
+    options = compilation()
+    keras.recompile(returned, options)
+    keras.check_size(returned, options)
+    keras.train_once(trial, returned, plain_fit, *data, options, hooks)
+
+
+def _folded(args: Sequence[Any], kwargs: Mapping[str, Any], folds: CrossValidation, seed: int) -> Any:
+    """Name the data that ``fit(x, y, ...)`` takes by position, and split it."""
+    names = ("x", "y")
+    kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
+    if kwargs.get("x") is None:
+        raise FatalValueError("cross_validation needs arrays: search(x, y, ...)")
+    return args[len(names) :], kwargs, folds.splits(kwargs["x"], kwargs.get("y"), seed)
+
+
+def _on_fold(args: Sequence[Any], kwargs: dict[str, Any], split: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+    if split is None:
+        return args, kwargs
+    inside, outside = split
+    told = {name: kwargs.get(name) for name in ("x", "y", "sample_weight")}
+    training = {name: take(value, inside) for name, value in told.items() if value is not None}
+    held_out = tuple(take(value, outside) for value in told.values() if value is not None)
+    return args, {**kwargs, **training, "validation_data": held_out}
+
+
+def look(hypermodel: Any, hp: HyperParameters, compilation: Callable[[], Compile]) -> bool:
+    """Call a hypermodel once with its defaults, so that `hp` learns what it asks for.
+
+    Returns:
+        Whether it built a Keras model.
+    """
+    if is_hypermodel(hypermodel):
+        built(hypermodel, hp)
+        return True
+    with compilation().scope():
+        returned = hypermodel(hp)
+    keras = keras_if_imported()
+    return keras is not None and bool(keras.is_model(returned))
+
+
+def rebuilt(hypermodel: Any, hp: HyperParameters, directory: Path, compilation: Compile) -> Any:
+    """Build a trial's model again and load its best weights."""
+    keras = _keras()
+    make = (lambda hp: built(hypermodel, hp)) if is_hypermodel(hypermodel) else hypermodel
+    model = keras.build(make, hp, compilation)
+    keras.load_weights(model, directory)
+    return model

@@ -1,0 +1,542 @@
+"""What was tried and what came out: immutable values, and the events that make them up.
+
+A trial is known by its number, counted from 0. It may take several *attempts* (the machine died, an
+error was retried), each claimed by one worker, and holds one or more *executions* (repeats with other
+seeds, or the folds of a cross-validation), each of which reports once per epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, cast, overload
+
+from choritsu.errors import ObjectiveError
+from choritsu.space import Parameter, Space, Tried
+
+Direction: TypeAlias = Literal["min", "max"]
+
+
+class Status(str, Enum):
+    """Where a trial stands."""
+
+    RUNNING = "RUNNING"
+    #: Its worker died or was interrupted, or it failed and is to be retried: it will be taken up again.
+    INTERRUPTED = "INTERRUPTED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    #: The function refused the combination; it does not count.
+    REFUSED = "REFUSED"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+# -- objectives ------------------------------------------------------------------------------------
+
+_LARGER_IS_BETTER = frozenset(
+    """
+    accuracy acc binary_accuracy categorical_accuracy sparse_categorical_accuracy top_k_categorical_accuracy
+    sparse_top_k_categorical_accuracy balanced_accuracy auc pr_auc roc_auc precision recall average_precision
+    true_positives true_negatives f1 f1_score fbeta_score r2 r2_score iou io_u binary_io_u mean_io_u one_hot_io_u
+    one_hot_mean_io_u binary_iou mean_iou one_hot_iou one_hot_mean_iou dice dice_score cosine_similarity
+    pearson_correlation concordance_correlation precision_at_recall recall_at_precision
+    sensitivity_at_specificity specificity_at_sensitivity matthews_correlation
+    """.split()
+)
+_SMALLER_IS_BETTER = frozenset(
+    """
+    loss error mean_squared_error mse root_mean_squared_error rmse mean_absolute_error mae
+    mean_absolute_percentage_error mape mean_squared_logarithmic_error msle logcosh log_cosh huber poisson
+    kl_divergence kullback_leibler_divergence binary_crossentropy categorical_crossentropy
+    sparse_categorical_crossentropy binary_focal_crossentropy categorical_focal_crossentropy
+    hinge squared_hinge categorical_hinge false_positives false_negatives log_loss perplexity
+    """.split()
+)
+
+
+def infer_direction(name: str) -> Direction:
+    """Tell whether a metric is to be made small or large, where its name leaves no doubt.
+
+    ``val_`` and ``weighted_`` prefixes and Keras' numbering (``auc_1``) are looked through, and the name
+    of an output before ``_loss`` or ``_accuracy`` is too.
+
+    Args:
+        name: a metric's name as Keras or scikit-learn gives it.
+
+    Returns:
+        "min" or "max".
+
+    Raises:
+        ObjectiveError: when the name does not say.
+
+    Example:
+        >>> infer_direction("val_loss"), infer_direction("val_f1_score"), infer_direction("digit_accuracy")
+        ('min', 'max', 'max')
+    """
+    core = re.sub(r"_\d+$", "", name.removeprefix("val_").removeprefix("weighted_"))
+    if core in _LARGER_IS_BETTER or core.endswith("_accuracy"):
+        return "max"
+    if core in _SMALLER_IS_BETTER or core.endswith("_loss"):
+        return "min"
+    raise ObjectiveError(
+        f"whether {name!r} should be small or large cannot be told from its name; "
+        f'write Objective({name!r}, "min") or Objective({name!r}, "max")'
+    )
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What to optimise, and which way.
+
+    Args:
+        name: the name under which the metric is reported, such as "val_accuracy".
+        direction: "min" or "max"; by default read from the name, where that is certain.
+
+    Raises:
+        ObjectiveError: for an unknown direction, or a name that does not tell it.
+
+    Example:
+        >>> Objective("val_accuracy").better_than(0.9, 0.8)
+        True
+    """
+
+    name: str
+    direction: Direction = cast("Direction", None)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ObjectiveError(f"an objective needs the name of a metric, got {self.name!r}")
+        if self.direction is None:
+            object.__setattr__(self, "direction", infer_direction(self.name))
+        if self.direction not in ("min", "max"):
+            raise ObjectiveError(f'direction must be "min" or "max", got {self.direction!r}')
+
+    def better_than(self, a: float, b: float) -> bool:
+        """Tell whether `a` is strictly better than `b`; a number that is not finite is worse than any that is."""
+        if not math.isfinite(a) or not math.isfinite(b):
+            return math.isfinite(a)
+        return a > b if self.direction == "max" else a < b
+
+    def has_value(self, logs: Mapping[str, float]) -> bool:
+        """Tell whether `logs` holds the metric."""
+        return self.name in logs
+
+    def get_value(self, logs: Mapping[str, float]) -> float:
+        """Give the metric's value in `logs`."""
+        return logs[self.name]
+
+    def badness(self, score: float | None) -> float:
+        """Give a number that is smaller the better `score` is; infinite where there is none."""
+        if score is None or not math.isfinite(score):
+            return math.inf
+        return -score if self.direction == "max" else score
+
+    def __str__(self) -> str:
+        return f'Objective(name="{self.name}", direction="{self.direction}")'
+
+
+#: The objective of a search that was given none: the number that the function returns, made small.
+DEFAULT_OBJECTIVE = Objective("default_objective", "min")
+
+
+def as_objective(objective: str | Objective | None) -> Objective:
+    """Read an objective as users write it.
+
+    Raises:
+        ObjectiveError: when it is neither a name, an `Objective` nor None, or its direction is uncertain.
+
+    Example:
+        >>> as_objective("val_loss")
+        Objective(name='val_loss', direction='min')
+    """
+    match objective:
+        case None:
+            return DEFAULT_OBJECTIVE
+        case Objective():
+            return objective
+        case str():
+            return Objective(objective)
+    # An Objective of another library says the same thing under the same names.
+    name, direction = getattr(objective, "name", None), getattr(objective, "direction", None)
+    if isinstance(name, str) and direction in ("min", "max"):
+        return Objective(name, cast("Direction", direction))
+    raise ObjectiveError(
+        f'objective must be a metric\'s name or Objective(name, "min" or "max"), got {objective!r}'
+    )
+
+
+# -- trials ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Report:
+    """The metrics of one epoch of one execution.
+
+    Args:
+        execution: which repeat or fold, from 0.
+        epoch: which epoch, from 0.
+        metrics: by name.
+        at: when, in seconds since 1970.
+    """
+
+    execution: int
+    epoch: int
+    metrics: Mapping[str, float]
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a trial reached, computed from its reports by `result_of`.
+
+    Args:
+        score: the objective at each execution's best epoch, averaged over executions.
+        spread: the standard deviation of that over executions (n - 1); None for a single one.
+        metrics: every metric at the same epochs, averaged likewise.
+        best_epoch: the best epoch of the best execution, from 0.
+        best_execution: which execution that was, from 0.
+        executions: how many there were.
+        epochs: how many epochs were trained, over all executions.
+    """
+
+    score: float
+    spread: float | None
+    metrics: Mapping[str, float]
+    best_epoch: int
+    best_execution: int
+    executions: int
+    epochs: int
+
+
+def result_of(reports: Sequence[Report], objective: Objective) -> Result:
+    """Compute a trial's result: each execution counts with its best epoch.
+
+    Raises:
+        ObjectiveError: when the objective was never reported, or some execution never had a finite value.
+
+    Example:
+        >>> reports = [Report(0, epoch, {"val_loss": loss}) for epoch, loss in enumerate([0.9, 0.2, 0.6])]
+        >>> result_of(reports, Objective("val_loss")).score
+        0.2
+    """
+    if not reports:
+        raise ObjectiveError(
+            "nothing was reported: return a number or a dict of metrics, or call trial.report(...) once an epoch"
+        )
+    best: dict[int, Report] = {}
+    last_seen: dict[int, float] = {}
+    for report in reports:
+        value = report.metrics.get(objective.name)
+        if value is None:
+            best.setdefault(report.execution, report)
+            continue
+        last_seen[report.execution] = value
+        held = best.get(report.execution)
+        if held is None or objective.better_than(value, held.metrics.get(objective.name, math.nan)):
+            best[report.execution] = report
+    names = sorted({name for report in reports for name in report.metrics})
+    for execution, report in best.items():
+        if execution not in last_seen:
+            raise ObjectiveError(
+                f"the objective {objective.name!r} was not among the metrics reported: {', '.join(names) or 'none'}"
+            )
+        if not math.isfinite(report.metrics.get(objective.name, math.nan)):
+            raise ObjectiveError(
+                f"{objective.name} was {last_seen[execution]} and at no epoch finite: the training diverged"
+            )
+    scores = {execution: report.metrics[objective.name] for execution, report in best.items()}
+    winner = min(scores, key=lambda execution: objective.badness(scores[execution]))
+    return Result(
+        score=statistics.fmean(scores.values()),
+        spread=statistics.stdev(scores.values()) if len(scores) > 1 else None,
+        metrics={
+            name: statistics.fmean(report.metrics[name] for report in best.values() if name in report.metrics)
+            for name in names
+            if any(name in report.metrics for report in best.values())
+        },
+        best_epoch=best[winner].epoch,
+        best_execution=winner,
+        executions=len(best),
+        epochs=len(reports),
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of values and what became of it.
+
+    Args:
+        number: counted from 0 in the order of starting.
+        status: where it stands.
+        values: what the function asked for; until it has ended, what was suggested.
+        suggested: what was suggested or enqueued, before the function had its say.
+        enqueued: whether a person asked for it.
+        attempt: the number of the latest attempt, from 0.
+        failures: how many attempts ended with an error.
+        losses: how many attempts ended without a word, their process gone.
+        result: what it reached; None unless completed.
+        message: why it failed or was refused.
+        traceback: where, if an exception was the reason.
+        started: when its first attempt began, in seconds since 1970.
+        ended: when its last attempt ended; None while it runs.
+    """
+
+    number: int
+    status: Status
+    values: Mapping[str, Any] = field(default_factory=dict)
+    suggested: Mapping[str, Any] = field(default_factory=dict)
+    enqueued: bool = False
+    attempt: int = 0
+    failures: int = 0
+    losses: int = 0
+    result: Result | None = None
+    message: str = ""
+    traceback: str = ""
+    started: float = 0.0
+    ended: float | None = None
+
+    @property
+    def trial_id(self) -> str:
+        """The number as text of at least four digits."""
+        return f"{self.number:04d}"
+
+    @property
+    def score(self) -> float | None:
+        """The result's score, if there is a result."""
+        return None if self.result is None else self.result.score
+
+    @property
+    def best_step(self) -> int | None:
+        """The epoch, from 0, whose weights are kept."""
+        return None if self.result is None else self.result.best_epoch
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took from its first start to its last end."""
+        return None if self.ended is None else self.ended - self.started
+
+
+@dataclass(frozen=True)
+class History(Sequence[Trial]):
+    """All trials of a search in the order of their numbers, read-only, with their space and objective.
+
+    Example:
+        >>> history = History(objective=Objective("loss"))
+        >>> history = history.after(Claimed(0, 0, {"x": 1.0})).after(Reported(0, 0, Report(0, 0, {"loss": 2.0})))
+        >>> history[0].status
+        <Status.RUNNING: 'RUNNING'>
+    """
+
+    space: Space = field(default_factory=Space)
+    objective: Objective = DEFAULT_OBJECTIVE
+    trials: tuple[Trial, ...] = ()
+
+    @overload
+    def __getitem__(self, index: int) -> Trial: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Trial]: ...
+    def __getitem__(self, index: int | slice) -> Trial | Sequence[Trial]:
+        return self.trials[index]
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self.trials)
+
+    def having(self, *statuses: Status) -> list[Trial]:
+        """Give the trials with one of `statuses`."""
+        return [trial for trial in self.trials if trial.status in statuses]
+
+    @cached_property
+    def completed(self) -> tuple[Trial, ...]:
+        """The completed trials, best first; the earlier of two equal ones comes first."""
+        return tuple(
+            sorted(self.having(Status.COMPLETED), key=lambda trial: (self.objective.badness(trial.score), trial.number))
+        )
+
+    @property
+    def best(self) -> Trial | None:
+        """The best completed trial, if there is one."""
+        return self.completed[0] if self.completed else None
+
+    @cached_property
+    def tried(self) -> Tried:
+        """What has been tried, for oracles that must not repeat it."""
+        return Tried(
+            combination
+            for trial in self.trials
+            # A trial that asked for nothing yet would seem to cover everything.
+            if (combination := _covered(trial)) or trial.status is Status.COMPLETED
+        )
+
+    def after(self, event: Event) -> History:
+        """Give the history once `event` has happened: the one place where events become trials."""
+        if isinstance(event, Grew):
+            return replace(self, space=self.space.extended(event.parameters))
+        if isinstance(event, Reported):
+            return self
+        if isinstance(event, Claimed) and event.attempt == 0:
+            if event.number != len(self.trials):
+                raise ValueError(f"trial {event.number} cannot follow {len(self.trials)} trials")
+            return replace(self, trials=(*self.trials, _begun(event)))
+        trials = list(self.trials)
+        trials[event.number] = _moved(trials[event.number], event)
+        return replace(self, trials=tuple(trials))
+
+    def after_all(self, events: Iterable[Event]) -> History:
+        """Give the history once all of `events` have happened; quick for thousands of them."""
+        space, trials = self.space, list(self.trials)
+        for event in events:
+            match event:
+                case Grew():
+                    space = space.extended(event.parameters)
+                case Reported():
+                    pass
+                case Claimed(attempt=0):
+                    if event.number != len(trials):
+                        raise ValueError(f"trial {event.number} cannot follow {len(trials)} trials")
+                    trials.append(_begun(event))
+                case _:
+                    trials[event.number] = _moved(trials[event.number], event)
+        return replace(self, space=space, trials=tuple(trials))
+
+
+def _covered(trial: Trial) -> Mapping[str, Any]:
+    if trial.status in (Status.COMPLETED, Status.REFUSED):
+        return trial.values
+    # What failed may have failed by accident before it asked for everything: only the same whole
+    # combination is held to be a repetition.
+    return {**trial.suggested, **trial.values}
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A worker took the trial: a new one (attempt 0), or an interrupted one once more."""
+
+    number: int
+    attempt: int
+    values: Mapping[str, Any]
+    enqueued: bool = False
+    worker: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Grew:
+    """A function asked for parameters that were not known; the trial that found them is named."""
+
+    number: int
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """An epoch of an execution ended."""
+
+    number: int
+    attempt: int
+    report: Report
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The attempt ran to its end; `values` is what the function asked for."""
+
+    number: int
+    attempt: int
+    values: Mapping[str, Any]
+    result: Result
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The attempt ended with an error; `final` when it is not to be retried."""
+
+    number: int
+    attempt: int
+    values: Mapping[str, Any]
+    message: str
+    traceback: str = ""
+    final: bool = True
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The function refused the combination; another is drawn at no cost."""
+
+    number: int
+    attempt: int
+    values: Mapping[str, Any]
+    message: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """The attempt was broken off on purpose, by Ctrl-C or a time limit; it will be taken up again."""
+
+    number: int
+    attempt: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The attempt's worker is gone without a word; it will be taken up again."""
+
+    number: int
+    attempt: int
+    at: float = 0.0
+
+
+Outcome: TypeAlias = Finished | Failed | Refused | Interrupted | Lost
+Event: TypeAlias = Claimed | Grew | Reported | Outcome
+
+
+def _begun(event: Claimed) -> Trial:
+    return Trial(
+        event.number,
+        Status.RUNNING,
+        values=event.values,
+        suggested=event.values,
+        enqueued=event.enqueued,
+        started=event.at,
+    )
+
+
+def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
+    match event:
+        case Claimed():
+            return replace(
+                trial, status=Status.RUNNING, attempt=event.attempt, values=trial.suggested, ended=None, message="", traceback=""
+            )
+        case Finished():
+            return replace(trial, status=Status.COMPLETED, values=event.values, result=event.result, ended=event.at)
+        case Failed():
+            return replace(
+                trial,
+                status=Status.FAILED if event.final else Status.INTERRUPTED,
+                values=event.values,
+                failures=trial.failures + 1,
+                message=event.message,
+                traceback=event.traceback,
+                ended=event.at,
+            )
+        case Refused():
+            return replace(trial, status=Status.REFUSED, values=event.values, message=event.message, ended=event.at)
+        case Interrupted():
+            return replace(trial, status=Status.INTERRUPTED, ended=event.at)
+        case Lost():
+            return replace(trial, status=Status.INTERRUPTED, losses=trial.losses + 1, ended=event.at)

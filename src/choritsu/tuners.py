@@ -1,0 +1,762 @@
+"""Keras Tuner's face over the search: one object that is set up, searches, and shows what came out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from choritsu import training
+from choritsu.chance import derive
+from choritsu.display import make_display
+from choritsu.errors import ChangedSearchError, FatalError, ObjectiveError, RedefinedError, SpaceError
+from choritsu.executors import InlineExecutor
+from choritsu.folds import CrossValidation
+from choritsu.hyperparameters import HyperParameters
+from choritsu.oracles import (
+    GridSearchOracle,
+    Oracle,
+    OracleSettings,
+    QuasiRandomSearchOracle,
+    RandomSearchOracle,
+    settings_for,
+)
+from choritsu.running import RunningTrial
+from choritsu.search import Clock, Plan, Search
+from choritsu.space import Parameter, Space, plain
+from choritsu.stores import Identity, Store, open_store, remove_store
+from choritsu.training import Repeats
+from choritsu.trials import Event, Finished, Grew, History, Objective, Status, as_objective
+from choritsu.views import OracleView
+from choritsu.work import describe, perform
+
+if TYPE_CHECKING:
+    from choritsu.frameworks.keras import Compile
+    from choritsu.report import Summary
+
+class Tuner:
+    """Searches for the best hyperparameters of a function, and keeps everything it finds on disk.
+
+    Running the same script again continues the search in its directory: what is finished is kept, what
+    was interrupted is taken up again, and `max_trials` counts all.
+
+    Args:
+        oracle: what to try next: `RandomSearchOracle(...)` and its kin, or an oracle of your own.
+        hypermodel: a function of hp that returns a compiled Keras model; a function of hp, or of
+            (hp, trial), that trains by itself and returns a score or a dict of metrics; or a `HyperModel`.
+            None when `run_trial` is overridden.
+        max_model_size: the largest number of parameters of a Keras model; a larger one is refused, and
+            another is drawn at no cost.
+        optimizer: in place of the one that Keras models are compiled with.
+        loss: likewise.
+        metrics: likewise.
+        distribution_strategy: a TensorFlow strategy to build and train under.
+        directory: where searches are kept; by default the working directory.
+        project_name: the search's own folder inside it.
+        logger: ignored; Keras Tuner's.
+        tuner_id: ignored; Keras Tuner's.
+        overwrite: whether to delete an earlier search of that name.
+        executions_per_trial: how often each combination is trained; the score is the mean.
+        cross_validation: how to split ``search(x, y)`` into folds instead of using validation data.
+        keep_best_models: the weights of this many best trials are kept; those of the rest are deleted.
+        accept_changes: whether to go on when the stored search had another space or objective; trials
+            made so far stay as they are.
+        store: where trials are kept instead of in ``search.db``.
+        limits: with an oracle of your own, `objective`, `max_trials`, `seed` and the other fields of
+            `OracleSettings`.
+
+    Raises:
+        ObjectiveError: when the objective's direction is uncertain.
+        StoreError: when what lies in the directory cannot be used.
+        ChangedSearchError: when the script and the search stored there disagree.
+
+    Example:
+        >>> import tempfile
+        >>> from choritsu.oracles import Random
+        >>> def parabola(hp):
+        ...     return (hp.Float("x", -1, 1) - 0.3) ** 2
+        >>> tuner = Tuner(Random(seed=0), parabola, max_trials=20, directory=tempfile.mkdtemp())
+        >>> tuner.search(verbose=0)
+        >>> abs(tuner.get_best_hyperparameters()[0].get("x") - 0.3) < 0.2
+        True
+    """
+
+    def __init__(
+        self,
+        oracle: OracleSettings | Oracle,
+        hypermodel: Any = None,
+        max_model_size: int | None = None,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        distribution_strategy: Any = None,
+        directory: str | os.PathLike[str] | None = None,
+        project_name: str | None = None,
+        logger: Any = None,  # noqa: ARG002  # Keras Tuner's, without a meaning here
+        tuner_id: str | None = None,  # noqa: ARG002  # likewise
+        overwrite: bool = False,
+        executions_per_trial: int = 1,
+        *,
+        cross_validation: CrossValidation | None = None,
+        keep_best_models: int = 10,
+        accept_changes: bool = False,
+        store: Store | None = None,
+        **limits: Any,
+    ) -> None:
+        self._settings = oracle if isinstance(oracle, OracleSettings) else settings_for(oracle, **limits)
+        if isinstance(oracle, OracleSettings) and limits:
+            raise TypeError(f"{type(self).__name__} takes no argument {', '.join(sorted(limits))}")
+        if hypermodel is not None:
+            training.check_hypermodel(hypermodel)
+        elif type(self).run_trial is Tuner.run_trial:
+            raise TypeError("there is nothing to tune: give hypermodel=..., or override run_trial(self, trial, ...)")
+        if isinstance(keep_best_models, bool) or not isinstance(keep_best_models, int) or keep_best_models < 1:
+            raise ValueError(f"keep_best_models must be an integer of at least 1, got {keep_best_models!r}")
+        self.hypermodel = hypermodel
+        self.objective: Objective = as_objective(self._settings.objective)
+        self.executions_per_trial = executions_per_trial
+        self._repeats = Repeats(executions_per_trial, cross_validation)
+        self._compile_arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "metrics": metrics,
+            "max_model_size": max_model_size,
+            "distribution_strategy": distribution_strategy,
+        }
+        self._keep_best_models = keep_best_models
+        self._override = _space_of(self._settings.hyperparameters)
+        self._enqueued: list[dict[str, Any]] = []
+        self._running: dict[int, RunningTrial] = {}
+        self._notes: list[str] = []
+        self.project_dir = str(Path(directory or ".") / (project_name or "untitled_project"))
+        self._store = store if store is not None else self._opened(overwrite)
+        self.seed = self._agree(accept_changes)
+        self.oracle = OracleView(self._store, self.objective, self._settings.max_trials, lambda: self._running)
+
+    # -- setting up --------------------------------------------------------------------------------
+
+    def _opened(self, overwrite: bool) -> Store:
+        directory = Path(self.project_dir)
+        if overwrite and directory.exists():
+            remove_store(directory)
+            shutil.rmtree(directory / "trials", ignore_errors=True)
+        return open_store(directory)
+
+    def _agree(self, accept_changes: bool) -> int:
+        """Compare the script with the stored search, write down what is new, and give the seed."""
+        stored = self._store.identity()
+        asked = self._look()
+        seed = self._settings.seed
+        if seed is None:
+            seed = stored.seed if stored else derive(int.from_bytes(os.urandom(8)), "seed")
+        if stored is not None:
+            changes = _changes(stored, self.objective, asked)
+            if changes and not accept_changes:
+                raise ChangedSearchError(_explain(changes, self.project_dir))
+            if changes and asked is not None:
+                self._store.redefine(asked.extended(_compatible(self._store.history().space, asked)))
+        settings = {
+            "oracle": self._settings.name,
+            "max_trials": self._settings.max_trials,
+            "executions_per_trial": len(self._repeats),
+            "keep_best_models": self._keep_best_models,
+        }
+        created = stored.created if stored else Clock().now()
+        if asked is None and stored is not None:
+            asked = stored.asked
+        self._store.identify(Identity(self.objective, seed, created, asked, settings))
+        if asked is not None:
+            self._store.record(Grew(-1, asked.parameters))
+        return seed
+
+    def _look(self) -> Space | None:
+        """Call the function once with its defaults, to learn what it asks for; None if it cannot be told."""
+        builder = self._builder()
+        hp = HyperParameters(
+            override=self._override,
+            tune_new_entries=self._settings.tune_new_entries,
+            allow_new_entries=self._settings.allow_new_entries,
+        )
+        try:
+            for parameter in self._override:
+                hp.ask(parameter)
+            if builder is not None:
+                builder(hp)
+        except (FatalError, SpaceError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a user's function may raise anything
+            self._notes.append(f"with its defaults the function raised {describe(error)}")
+            return None
+        return None if builder is None and not self._override else Space(tuple(hp.space))
+
+    def _builder(self) -> Callable[[HyperParameters], Any] | None:
+        """Give what builds a model without training it; None where there is no such thing."""
+        if training.may_be_called_to_look(self.hypermodel):
+            return lambda hp: training.look(self.hypermodel, hp, self._compilation)
+        return None
+
+    def _compilation(self) -> Compile:
+        from choritsu.frameworks.keras import Compile
+
+        return Compile(**self._compile_arguments)
+
+    def enqueue(self, values: Mapping[str, Any]) -> None:
+        """Have these values tried first; what they leave open takes its default.
+
+        Values that an earlier run has tried already are not tried again.
+
+        Args:
+            values: by name; an empty dict stands for all defaults.
+
+        Raises:
+            SpaceError: when a value lies outside a range that is known already.
+
+        Example:
+            >>> import tempfile
+            >>> tuner = RandomSearch(lambda hp: hp.Float("x", 0, 1), max_trials=2, directory=tempfile.mkdtemp())
+            >>> tuner.enqueue({"x": 0.25})
+            >>> tuner.search(verbose=0)
+            >>> tuner.oracle.get_trial("0000").score
+            0.25
+        """
+        values = {str(name): plain(value) for name, value in values.items()}
+        space = self._store.history().space
+        for name, value in values.items():
+            known = space.named(name)
+            if known and not any(parameter.contains(value) for parameter in known):
+                raise SpaceError(f"{name!r}: {value!r} is outside {known[0].definition}")
+        self._enqueued.append(values)
+
+    # -- searching ---------------------------------------------------------------------------------
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Search until `max_trials` trials are made or nothing is left to try.
+
+        Args:
+            fit_args: what ``model.fit`` or your ``HyperModel.fit`` takes, such as x and y.
+            fit_kwargs: likewise. A hyperparameter in the place of a value is tuned:
+                ``batch_size=ct.Choice("batch_size", [32, 64])``, ``epochs=ct.Int("epochs", 5, 20)``.
+                ``verbose=0`` silences the search, 2 prints plain lines; given explicitly, it is also passed on.
+
+        Raises:
+            ObjectiveError: when the objective needs validation data and there is none.
+            TooManyFailuresError: when `max_consecutive_failed_trials` trials in a row failed.
+            FatalError: when your function raised one.
+            ChangedSearchError: when your function contradicts what the stored search knows.
+        """
+        training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
+        plan = self._plan()
+        known = self._store.history().space
+        display = make_display(
+            fit_kwargs.get("verbose"),
+            project=self.project_dir,
+            objective=self.objective,
+            max_trials=self._settings.max_trials,
+            executions=len(self._repeats),
+            notes=[*self._notes, *self._surroundings()],
+            epochs=fit_kwargs.get("epochs"),
+        )
+
+        def watch(event: Event, history: History) -> None:
+            display.show(event, history)
+            if isinstance(event, Finished):
+                self._prune(history)
+
+        executor = InlineExecutor(partial(self._perform, fit_args, fit_kwargs))
+        search = Search(plan, self._store, executor, watch=watch)
+        self.on_search_begin()
+        display.begin(self._store.history())
+        try:
+            display.end(search.run(), self._store.history())
+        except RedefinedError as error:
+            if known.named(error.name):
+                raise ChangedSearchError(
+                    _explain([f"{error.name}: was {error.known}, is now {error.asked}"], self.project_dir)
+                ) from error
+            raise
+        finally:
+            executor.close()
+            display.close()
+        self.on_search_end()
+
+    def _plan(self) -> Plan:
+        return Plan(
+            oracle=self._settings.make(self.seed),
+            objective=self.objective,
+            seed=self.seed,
+            directory=Path(self.project_dir),
+            max_trials=self._settings.max_trials,
+            max_retries=self._settings.max_retries_per_trial,
+            max_consecutive_failures=self._settings.max_consecutive_failed_trials,
+            enqueued=tuple(self._enqueued),
+            override=self._override,
+            tune_new_entries=self._settings.tune_new_entries,
+            allow_new_entries=self._settings.allow_new_entries,
+        )
+
+    def _fits_with_keras(self) -> bool | None:
+        if type(self).run_trial is not Tuner.run_trial or self.hypermodel is None:
+            return False
+        if not training.is_hypermodel(self.hypermodel):
+            return None if training.takes_trial(self.hypermodel) else self._builder() is not None
+        fit = getattr(type(self.hypermodel), "fit", None)
+        from choritsu.hypermodel import HyperModel
+
+        return fit is None or fit is HyperModel.fit
+
+    def _surroundings(self) -> list[str]:
+        """Make ready what the framework can keep between trials, and say what it is."""
+        keras = training.keras_if_imported()
+        if keras is None:
+            return []
+        said: str = keras.describe_backend()
+        if keras.keras.backend.backend() == "jax":
+            import jax
+
+            from choritsu.frameworks.backends import keep_compiled_programs
+
+            keep_compiled_programs(jax)
+        return [said]
+
+    def _perform(self, args: Sequence[Any], kwargs: Mapping[str, Any], job: Any, emit: Any) -> None:
+        def train(trial: RunningTrial) -> None:
+            self._running[trial.number] = trial
+            try:
+                self._take(trial, self.run_trial(trial, *args, **kwargs))
+            finally:
+                del self._running[trial.number]
+
+        perform(job, train, emit, Clock().now)
+
+    @staticmethod
+    def _take(trial: RunningTrial, returned: Any) -> None:
+        """Take in what `run_trial` returned: one result, or a list with one for each execution."""
+        if isinstance(returned, list):
+            for execution, result in enumerate(returned):
+                trial.execution = execution
+                trial.conclude(result)
+        elif returned is not None or not trial.reports:
+            trial.conclude(returned)
+
+    def run_trial(self, trial: RunningTrial, *args: Any, **kwargs: Any) -> Any:
+        """Train one trial. Override it to train in your own way.
+
+        Args:
+            trial: its `hyperparameters` answer with the trial's values, and `report` takes its results.
+            args: what `search` was given.
+            kwargs: likewise.
+
+        Returns:
+            The objective as a number, a dict of metrics, a Keras History, or a list of these with one for
+            each execution; None where ``trial.report`` has told everything.
+        """
+        training.train(trial, self.hypermodel, args, kwargs, self._repeats, self._compilation, self)
+
+    # -- hooks -------------------------------------------------------------------------------------
+
+    def on_search_begin(self) -> None:
+        """Run before the first trial; override it."""
+
+    def on_search_end(self) -> None:
+        """Run after the last trial; override it."""
+
+    def on_epoch_begin(self, trial: RunningTrial, model: Any, epoch: int, logs: Any = None) -> None:
+        """Run before each epoch of a Keras model; override it."""
+
+    def on_epoch_end(self, trial: RunningTrial, model: Any, epoch: int, logs: Any = None) -> None:
+        """Run after each epoch of a Keras model; override it."""
+
+    def on_batch_begin(self, trial: RunningTrial, model: Any, batch: int, logs: Any = None) -> None:
+        """Run before each batch of a Keras model; override it."""
+
+    def on_batch_end(self, trial: RunningTrial, model: Any, batch: int, logs: Any = None) -> None:
+        """Run after each batch of a Keras model; override it."""
+
+    # -- results -----------------------------------------------------------------------------------
+
+    @property
+    def history(self) -> History:
+        """All trials, read-only."""
+        return self._store.history()
+
+    @property
+    def summary(self) -> Summary:
+        """All that is known of the search, as a value."""
+        from choritsu.report import Summary
+
+        identity = self._store.identity() or Identity()
+        return Summary(
+            title=Path(self.project_dir).name,
+            directory=self.project_dir,
+            history=self._store.history(),
+            reports=self._store.reports(),
+            settings=identity.settings,
+            created=identity.created,
+        )
+
+    def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
+        """Give the values of the best trials, best first; pass one to your function to build its model again."""
+        history = self._store.history()
+        return [HyperParameters.of(trial.values, history.space) for trial in history.completed[:num_trials]]
+
+    def get_best_models(self, num_models: int = 1) -> list[Any]:
+        """Build the models of the best trials, with the weights of their best epochs, best first.
+
+        The optimizer's state is not kept: to train on, compile anew or accept a fresh start of it.
+
+        Args:
+            num_models: how many, at most `keep_best_models`.
+
+        Raises:
+            ValueError: when more are wanted than are kept.
+        """
+        if num_models > self._keep_best_models:
+            raise ValueError(
+                f"{num_models} models are wanted, and the weights of the best {self._keep_best_models} are kept; "
+                f"set keep_best_models={num_models} before searching"
+            )
+        return [self.load_model(trial) for trial in self.oracle.get_best_trials(num_models)]
+
+    def load_model(self, trial: Any) -> Any:
+        """Build a trial's model with the weights of its best epoch.
+
+        Args:
+            trial: a completed trial, such as ``tuner.oracle.get_best_trials()[0]``.
+
+        Raises:
+            FileNotFoundError: when its weights were deleted, since better trials came.
+        """
+        hp = HyperParameters.of(self._store.history()[int(trial.trial_id)].values, self._store.history().space)
+        try:
+            return training.rebuilt(self.hypermodel, hp, Path(self.get_trial_dir(trial.trial_id)), self._compilation())
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"no weights of trial {trial.trial_id} are kept: either it was trained by a function of your own, "
+                f"or it is not among the best {self._keep_best_models}; its values are in get_best_hyperparameters"
+            ) from error
+
+    def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:  # noqa: ARG002  # Keras Tuner's signature
+        """Keep a Keras model's weights for a trial, in place of those kept before."""
+        from choritsu.frameworks.keras import save_weights
+
+        directory = Path(self.get_trial_dir(trial_id))
+        directory.mkdir(parents=True, exist_ok=True)
+        save_weights(model, directory)
+
+    def get_trial_dir(self, trial_id: str) -> str:
+        """Give the place of a trial's own files."""
+        return str(Path(self.project_dir) / "trials" / trial_id)
+
+    def remaining_trials(self) -> int | None:
+        """Give how many trials are left to make; None without a limit."""
+        return self.oracle.remaining_trials()
+
+    def search_space_summary(self, extended: bool = False) -> None:  # noqa: ARG002  # Keras Tuner's signature
+        """Print each hyperparameter with its kind, default, bounds and conditions, and how many there are."""
+        from choritsu.report import print_space
+
+        print_space(self._store.history().space)
+        for note in self._notes:
+            print(f"Note: {note}.")
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Print where the results lie, what was done, and the best trials.
+
+        Args:
+            num_trials: how many trials to list.
+        """
+        from choritsu.report import print_results
+
+        print_results(self.summary, num_trials=num_trials)
+
+    def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
+        """Write everything into one HTML page that needs no network.
+
+        Returns:
+            The page's path.
+        """
+        from choritsu.report import write_html
+
+        write_html(self.summary, Path(path))
+        return Path(path)
+
+    def to_dataframe(self) -> Any:
+        """Give one row a trial, as a pandas data frame.
+
+        Raises:
+            ImportError: when pandas is not installed.
+        """
+        from choritsu.report import to_dataframe
+
+        return to_dataframe(self.summary)
+
+    def save(self) -> None:
+        """Do nothing: everything is on disk the moment it happens."""
+
+    def reload(self) -> None:
+        """Do nothing: whoever asks is answered from the disk."""
+
+    def _prune(self, history: History) -> None:
+        """Delete the weights of trials that are neither among the best nor running."""
+        kept = {trial.number for trial in history.completed[: self._keep_best_models]}
+        kept |= {trial.number for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
+        for trial in history:
+            if trial.number in kept:
+                continue
+            directory = Path(self.get_trial_dir(trial.trial_id))
+            for name in ("checkpoint.weights.h5", "build_config.json"):
+                (directory / name).unlink(missing_ok=True)
+            if directory.is_dir() and not any(directory.iterdir()):
+                directory.rmdir()
+
+
+def _space_of(hyperparameters: Any) -> Space:
+    """Read the `hyperparameters` argument: a `HyperParameters`, a `Space`, or a list of parameters."""
+    if hyperparameters is None:
+        return Space()
+    parameters = getattr(hyperparameters, "space", hyperparameters)
+    if isinstance(parameters, Space):
+        return parameters
+    if isinstance(parameters, Sequence) and all(isinstance(item, Parameter) for item in parameters):
+        return Space(tuple(parameters))
+    raise SpaceError(f"hyperparameters must be a HyperParameters or a Space, got {hyperparameters!r}")
+
+
+def _changes(stored: Identity, objective: Objective, asked: Space | None) -> list[str]:
+    """Say what the script asks for that the stored search did not, or otherwise."""
+    changes = []
+    if stored.objective != objective:
+        changes.append(f"objective: was {stored.objective}, is now {objective}")
+    if stored.asked is None or asked is None:
+        return changes
+    for parameter in stored.asked:
+        now = asked.find(parameter)
+        if now is None:
+            changes.append(f"{parameter.name}: was {parameter.definition}, is no longer asked for")
+        elif now != parameter:
+            changes.append(f"{parameter.name}: was {parameter.definition}, is now {now.definition}")
+    changes += [
+        f"{parameter.name}: is new, {parameter.definition}" for parameter in asked if not stored.asked.find(parameter)
+    ]
+    return changes
+
+
+def _explain(changes: Sequence[str], directory: str) -> str:
+    listed = "\n".join(f"  - {change}" for change in changes)
+    return (
+        f"the search in {directory} was begun with other definitions:\n{listed}\n"
+        "Choose one: undo the change and go on; give another project_name for a search of its own; "
+        "accept_changes=True to go on from here, keeping the trials made so far; "
+        "overwrite=True to delete them and begin anew."
+    )
+
+
+def _compatible(known: Space, asked: Space) -> list[Parameter]:
+    """Give the parameters of `known` that `asked` does not define anew and that can stand beside it."""
+    return [
+        parameter
+        for parameter in known
+        if asked.find(parameter) is None
+        and all(condition.name in asked for condition in parameter.conditions)
+    ]
+
+
+class RandomSearch(Tuner):
+    """Tries combinations drawn at random, never the same twice.
+
+    Args:
+        hypermodel: what to tune; see `Tuner`.
+        objective: a metric's name, an `Objective`, or None when the function returns the number to make small.
+        max_trials: how many trials count in all, earlier runs included.
+        seed: of suggestions and trainings; 0 is a seed.
+        hyperparameters: definitions that replace the function's own.
+        tune_new_entries: whether what the function asks for beyond these is tuned, or keeps its default.
+        allow_new_entries: whether it may ask for more than these.
+        max_retries_per_trial: how many further attempts a trial that raises, or diverges, is given.
+        max_consecutive_failed_trials: this many failed trials in a row stop the search.
+        kwargs: what `Tuner` takes, such as `directory`, `project_name`, `executions_per_trial`, `overwrite`.
+
+    Example:
+        >>> import tempfile
+        >>> tuner = RandomSearch(lambda hp: hp.Int("x", 0, 9), max_trials=10, seed=0, directory=tempfile.mkdtemp())
+        >>> tuner.search(verbose=0)
+        >>> tuner.get_best_hyperparameters()[0].values
+        {'x': 0}
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = 10,
+        seed: int | None = None,
+        hyperparameters: Any = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
+        oracle = RandomSearchOracle(objective, max_trials, seed, *limits, max_consecutive_failed_trials)
+        super().__init__(oracle, hypermodel, **kwargs)
+
+
+class GridSearch(Tuner):
+    """Tries every combination once, the defaults first; the arguments are those of `RandomSearch`.
+
+    A float without a step takes part with ten values. By default there is no limit on trials.
+
+    Example:
+        >>> import tempfile
+        >>> tuner = GridSearch(lambda hp: hp.Int("x", 0, 2) + hp.Int("y", 0, 1), directory=tempfile.mkdtemp())
+        >>> tuner.search(verbose=0)
+        >>> len(tuner.history)
+        6
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = None,
+        seed: int | None = None,
+        hyperparameters: Any = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
+        oracle = GridSearchOracle(objective, max_trials, seed, *limits, max_consecutive_failed_trials)
+        super().__init__(oracle, hypermodel, **kwargs)
+
+
+class QuasiRandomSearch(Tuner):
+    """Tries scrambled Sobol points, which cover the space more evenly than chance; arguments as `RandomSearch`.
+
+    Example:
+        >>> import tempfile
+        >>> tuner = QuasiRandomSearch(lambda hp: hp.Float("x", 0, 1), max_trials=4, directory=tempfile.mkdtemp())
+        >>> tuner.search(verbose=0)
+        >>> len(tuner.history)
+        4
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = 10,
+        seed: int | None = None,
+        hyperparameters: Any = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
+        oracle = QuasiRandomSearchOracle(objective, max_trials, seed, *limits, max_consecutive_failed_trials)
+        super().__init__(oracle, hypermodel, **kwargs)
+
+
+class SklearnTuner(Tuner):
+    """Tunes scikit-learn estimators by cross-validation.
+
+    Args:
+        oracle: as for `Tuner`; without an objective, the mean score over the folds is made large.
+        hypermodel: a function of hp that returns an estimator.
+        scoring: a scikit-learn scorer or its name; by default the estimator's own ``score``.
+        metrics: further functions (y_true, y_pred) -> float to be recorded.
+        cv: a scikit-learn splitter or a number of folds; by default 5 shuffled folds.
+        kwargs: what `Tuner` takes.
+
+    Example:
+        >>> import tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.neighbors import KNeighborsClassifier
+        >>> def build(hp):
+        ...     return KNeighborsClassifier(hp.Int("neighbours", 1, 15, step=2))
+        >>> tuner = SklearnTuner(RandomSearchOracle(max_trials=3, seed=0), build, directory=tempfile.mkdtemp())
+        >>> X, y = load_iris(return_X_y=True)
+        >>> tuner.search(X, y, verbose=0)
+        >>> model = tuner.get_best_models()[0]
+        >>> model.score(X, y) > 0.9
+        True
+    """
+
+    def __init__(
+        self,
+        oracle: OracleSettings | Oracle,
+        hypermodel: Any = None,
+        scoring: Any = None,
+        metrics: Any = None,
+        cv: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        from dataclasses import replace
+
+        from choritsu.frameworks.sklearn import SCORE, Scoring, as_metrics
+
+        if isinstance(oracle, OracleSettings) and oracle.objective is None:
+            oracle = replace(oracle, objective=Objective(SCORE, "max"))
+        elif not isinstance(oracle, OracleSettings):
+            kwargs.setdefault("objective", Objective(SCORE, "max"))
+        elif oracle.objective == SCORE:
+            oracle = replace(oracle, objective=Objective(SCORE, "max"))
+        self._scoring = Scoring(scoring, as_metrics(metrics), cv)
+        self._data: tuple[Any, Any, Any] | None = None
+        super().__init__(oracle, hypermodel, **kwargs)
+
+    def search(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **kwargs: Any) -> None:  # noqa: N803  # scikit-learn's name
+        """Search, scoring each trial by cross-validation on X and y.
+
+        Args:
+            X: samples.
+            y: targets.
+            sample_weight: one weight a sample.
+            groups: one group a sample, for splitters that keep groups together.
+            kwargs: ``verbose``.
+        """
+        from choritsu.frameworks.sklearn import check_lengths
+
+        check_lengths(X, y)
+        self._scoring.scorer()
+        self._data = (X, y, sample_weight)
+        super().search(X, y, sample_weight, groups, **kwargs)
+
+    def run_trial(self, trial: RunningTrial, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002  # verbose is not for us
+        """Cross-validate one trial."""
+        from choritsu.frameworks.sklearn import cross_validate
+
+        cross_validate(trial, self.hypermodel_build, self._scoring, *args)
+
+    def hypermodel_build(self, hp: HyperParameters) -> Any:
+        """Build an estimator, whether `hypermodel` is a function or a `HyperModel`."""
+        return training.built(self.hypermodel, hp) if training.is_hypermodel(self.hypermodel) else self.hypermodel(hp)
+
+    def _builder(self) -> Callable[[HyperParameters], Any]:
+        return self.hypermodel_build
+
+    def load_model(self, trial: Any) -> Any:
+        """Fit the trial's estimator on all the data that `search` was given.
+
+        Nothing is unpickled: a pickle from a directory can run any code.
+
+        Raises:
+            ObjectiveError: when `search` has not been called in this process.
+        """
+        if self._data is None:
+            raise ObjectiveError(
+                "the best estimator is fitted anew on the data given to search(X, y); call search first "
+                "(a finished search returns at once), or fit hypermodel(get_best_hyperparameters()[0]) yourself"
+            )
+        x, y, weights = self._data
+        history = self._store.history()
+        estimator = self.hypermodel_build(HyperParameters.of(history[int(trial.trial_id)].values, history.space))
+        return estimator.fit(x, y) if weights is None else estimator.fit(x, y, sample_weight=weights)

@@ -1,0 +1,137 @@
+"""Trials and oracles in the form that Keras Tuner's users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from choritsu.hyperparameters import HyperParameters
+from choritsu.running import RunningTrial
+from choritsu.space import Space
+from choritsu.stores import Store
+from choritsu.trials import History, Objective, Report, Status, Trial
+
+
+@dataclass(frozen=True)
+class TrialView:
+    """A trial with its hyperparameters at hand, as Keras Tuner's `Trial`."""
+
+    trial: Trial
+    space: Space
+    objective: Objective
+    reports: tuple[Report, ...] = ()
+
+    @property
+    def trial_id(self) -> str:
+        return self.trial.trial_id
+
+    @property
+    def status(self) -> str:
+        return self.trial.status.value
+
+    @property
+    def score(self) -> float | None:
+        return self.trial.score
+
+    @property
+    def best_step(self) -> int | None:
+        return self.trial.best_step
+
+    @property
+    def message(self) -> str:
+        return self.trial.message
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Every metric at the best epoch, averaged over executions."""
+        return {} if self.trial.result is None else self.trial.result.metrics
+
+    @property
+    def hyperparameters(self) -> HyperParameters:
+        """The trial's values; give it to your function to build the same model."""
+        return HyperParameters.of(self.trial.values, self.space)
+
+    def summary(self) -> None:
+        """Print the trial."""
+        print(f"Trial {self.trial_id} summary")
+        print("Hyperparameters:")
+        for name, value in self.trial.values.items():
+            print(f"{name}: {value}")
+        print(f"Score: {self.score}" if self.score is not None else f"{self.status}: {self.message}")
+
+
+class OracleView:
+    """What Keras Tuner's users reach for under ``tuner.oracle``: the trials and the limits.
+
+    Args:
+        store: where the search is kept.
+        objective: what is optimised.
+        max_trials: the limit.
+        running: gives the trials that run in this process, by number.
+    """
+
+    def __init__(
+        self, store: Store, objective: Objective, max_trials: int | None, running: Callable[[], Mapping[int, RunningTrial]]
+    ) -> None:
+        self.objective = objective
+        self.max_trials = max_trials
+        self._store = store
+        self._running = running
+
+    def _view(self, trial: Trial, history: History) -> TrialView:
+        return TrialView(trial, history.space, history.objective, self._store.reports(trial.number).get(trial.number, ()))
+
+    @property
+    def trials(self) -> dict[str, TrialView]:
+        """All trials by their ids."""
+        history = self._store.history()
+        return {trial.trial_id: self._view(trial, history) for trial in history}
+
+    def get_trial(self, trial_id: str) -> TrialView:
+        """Give one trial.
+
+        Raises:
+            KeyError: when there is none of that id.
+        """
+        history = self._store.history()
+        for trial in history:
+            if trial.trial_id == trial_id:
+                return self._view(trial, history)
+        raise KeyError(f"no trial {trial_id!r}; there are {len(history)}, numbered from 0000")
+
+    def get_best_trials(self, num_trials: int = 1) -> list[TrialView]:
+        """Give the best completed trials, best first."""
+        history = self._store.history()
+        return [self._view(trial, history) for trial in history.completed[:num_trials]]
+
+    def get_space(self) -> HyperParameters:
+        """Give the space known so far, with its defaults."""
+        hp = HyperParameters()
+        hp.merge(self._store.history().space.parameters)
+        return hp
+
+    def update_trial(self, trial_id: str, metrics: Mapping[str, Any], step: int = 0) -> str:
+        """Report an epoch of a running trial, as an overridden ``run_trial`` of Keras Tuner does.
+
+        Args:
+            trial_id: a trial that runs in this process.
+            metrics: by name.
+            step: which epoch; an epoch that was told already counts as the next.
+
+        Returns:
+            The trial's status.
+        """
+        trial = self._running().get(int(trial_id))
+        if trial is None:
+            raise KeyError(f"trial {trial_id!r} does not run in this process")
+        trial.report(metrics, epoch=max(step, trial.next_epoch))
+        return Status.RUNNING.value
+
+    def remaining_trials(self) -> int | None:
+        """Give how many trials are left to make; None without a limit."""
+        if self.max_trials is None:
+            return None
+        history = self._store.history()
+        ended = history.having(Status.COMPLETED, Status.FAILED)
+        return max(0, self.max_trials - len(ended))

@@ -1,0 +1,100 @@
+"""A worker's side of a trial: run the user's function once, and turn whatever happens into events."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from choritsu.chance import unit
+from choritsu.decisions import Answer
+from choritsu.errors import (
+    FailedTrialError,
+    FatalError,
+    ObjectiveError,
+    RedefinedError,
+    RedrawTrialError,
+)
+from choritsu.hyperparameters import HyperParameters
+from choritsu.running import Job, RunningTrial
+from choritsu.space import Parameter
+from choritsu.trials import Event, Failed, Finished, Interrupted, Refused, result_of
+
+#: Trains one trial; what it returns has been told to the trial by then.
+Train: TypeAlias = Callable[[RunningTrial], None]
+Emit: TypeAlias = Callable[[Event], Answer]
+Perform: TypeAlias = Callable[[Job, Emit], None]
+
+
+def filler(job: Job) -> Callable[[Parameter], Any]:
+    """Give the rule by which `job` finds values for parameters that nobody knew of."""
+    if job.fill == "default":
+        return lambda parameter: parameter.start
+    return lambda parameter: parameter.from_unit(unit(job.seed, "discovered", job.number, parameter.name))
+
+
+def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> None:
+    """Run one attempt of a trial and emit its events, the outcome last.
+
+    Args:
+        job: what to run.
+        train: the user's function, made ready.
+        emit: takes each event, and answers whether to go on.
+        clock: gives the time in seconds since 1970.
+
+    Raises:
+        FatalError: when the function wants the whole search to stop.
+        RedefinedError: when the function contradicts a definition known from earlier trials.
+        BaseException: what is not an error but an order, such as KeyboardInterrupt.
+    """
+    hp = HyperParameters(
+        job.given,
+        known=job.known,
+        override=job.override,
+        choose=filler(job),
+        tune_new_entries=job.tune_new_entries,
+        allow_new_entries=job.allow_new_entries,
+    )
+    trial = RunningTrial(job, hp, emit, clock)
+
+    def failed(error: BaseException, *, final: bool, trace: bool = True) -> None:
+        text = "".join(traceback.format_exception(error)) if trace else ""
+        message = str(error) if isinstance(error, ObjectiveError | FailedTrialError) else describe(error)
+        emit(Failed(job.number, job.attempt, hp.asked, message, text, final=final, at=clock()))
+
+    try:
+        train(trial)
+        trial.announce()
+        result = result_of(trial.reports, job.objective)
+    except RedrawTrialError as error:
+        trial.announce()
+        emit(Refused(job.number, job.attempt, hp.asked, str(error), at=clock()))
+    except FailedTrialError as error:
+        trial.announce()
+        failed(error, final=True)
+    except FatalError as error:
+        failed(error, final=True)
+        raise
+    except RedefinedError as error:
+        failed(error, final=True, trace=False)
+        if job.known.named(error.name):
+            raise
+    except Exception as error:  # noqa: BLE001  # a user's function may raise anything
+        trial.announce()
+        failed(error, final=job.retries_left <= 0, trace=not isinstance(error, ObjectiveError))
+    except BaseException:
+        emit(Interrupted(job.number, job.attempt, at=clock()))
+        raise
+    else:
+        emit(Finished(job.number, job.attempt, hp.asked, result, at=clock()))
+
+
+def describe(error: BaseException) -> str:
+    """Say in one line what an exception is.
+
+    Example:
+        >>> describe(ValueError("no such layer"))
+        'ValueError: no such layer'
+    """
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,0 +1,66 @@
+"""Who a worker is, and whether it is still alive."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import uuid
+from pathlib import Path
+
+
+def _machine() -> str:
+    """Name this machine, and on Linux its boot and process namespace: where process numbers mean something."""
+    parts = [socket.gethostname()]
+    try:
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    except OSError:
+        pass
+    return "|".join(parts)
+
+
+def _birth(pid: int) -> str:
+    """Tell when a process began, so that a reused number is not taken for the old process; "" if unknown."""
+    try:
+        # The command's name may hold spaces and brackets; the fields are counted from behind it.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def me() -> str:
+    """Name this process so that no other has its name.
+
+    Example:
+        >>> is_gone(me())
+        False
+    """
+    pid = os.getpid()
+    return f"{_machine()}#{pid}#{_birth(pid)}#{uuid.uuid4().hex[:8]}"
+
+
+def is_gone(worker: str) -> bool:
+    """Tell whether a worker is certainly dead; False when that cannot be known from here.
+
+    Args:
+        worker: what `me` gave in that process.
+
+    Example:
+        >>> is_gone("another-machine#1#1#0")
+        False
+    """
+    machine, _, rest = worker.partition("#")
+    if machine != _machine() or sys.platform == "win32":
+        return False
+    pid, birth, _ = rest.split("#")
+    if birth:
+        return _birth(int(pid)) != birth
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
