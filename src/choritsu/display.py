@@ -212,7 +212,12 @@ class LiveDisplay:
             self._console.print(line, markup=False)
         self._history = history
         self._live = Live(
-            self, console=self._console, refresh_per_second=2, transient=True, redirect_stdout=True, redirect_stderr=True
+            self,
+            console=self._console,
+            refresh_per_second=2,
+            transient=True,
+            redirect_stdout=True,
+            redirect_stderr=True,
         )
         self._live.start()
 
@@ -260,7 +265,9 @@ class LiveDisplay:
         values = dict(self._current.values)
         for name in list(dict.fromkeys([*values, *(best.values if best else {})]))[:12]:
             mine = show(values[name]) if name in values else "·"
-            table.add_row(cut(name, 30), Text(mine), Text(show(best.values[name]) if best and name in best.values else "·"))
+            table.add_row(
+                cut(name, 30), Text(mine), Text(show(best.values[name]) if best and name in best.values else "·")
+            )
         score = self._latest.metrics.get(self._facts.objective.name) if self._latest else None
         table.add_row(
             Text(self._facts.objective.name, style="bold"),

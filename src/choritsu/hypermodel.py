@@ -18,7 +18,8 @@ class HyperModel:
         >>> class Network(HyperModel):
         ...     def build(self, hp):
         ...         import keras
-        ...         model = keras.Sequential([keras.layers.Dense(hp.Int("units", 8, 64, step=8)), keras.layers.Dense(1)])
+        ...         units = hp.Int("units", 8, 64, step=8)
+        ...         model = keras.Sequential([keras.layers.Dense(units), keras.layers.Dense(1)])
         ...         model.compile("adam", loss="mse")
         ...         return model
         ...     def fit(self, hp, model, *args, **kwargs):

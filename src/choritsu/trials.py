@@ -12,7 +12,7 @@ import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast, overload
 
@@ -22,7 +22,7 @@ from choritsu.space import Parameter, Space, Tried
 Direction: TypeAlias = Literal["min", "max"]
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """Where a trial stands."""
 
     RUNNING = "RUNNING"
@@ -32,9 +32,6 @@ class Status(str, Enum):
     FAILED = "FAILED"
     #: The function refused the combination; it does not count.
     REFUSED = "REFUSED"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 # -- objectives ------------------------------------------------------------------------------------
@@ -107,7 +104,7 @@ class Objective:
     """
 
     name: str
-    direction: Direction = cast("Direction", None)
+    direction: Direction = None  # type: ignore[assignment]  # replaced by what the name says
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -166,9 +163,7 @@ def as_objective(objective: str | Objective | None) -> Objective:
     name, direction = getattr(objective, "name", None), getattr(objective, "direction", None)
     if isinstance(name, str) and direction in ("min", "max"):
         return Objective(name, cast("Direction", direction))
-    raise ObjectiveError(
-        f'objective must be a metric\'s name or Objective(name, "min" or "max"), got {objective!r}'
-    )
+    raise ObjectiveError(f'objective must be a metric\'s name or Objective(name, "min" or "max"), got {objective!r}')
 
 
 # -- trials ----------------------------------------------------------------------------------------
@@ -520,7 +515,13 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
     match event:
         case Claimed():
             return replace(
-                trial, status=Status.RUNNING, attempt=event.attempt, values=trial.suggested, ended=None, message="", traceback=""
+                trial,
+                status=Status.RUNNING,
+                attempt=event.attempt,
+                values=trial.suggested,
+                message="",
+                traceback="",
+                ended=None,
             )
         case Finished():
             return replace(trial, status=Status.COMPLETED, values=event.values, result=event.result, ended=event.at)

@@ -30,12 +30,13 @@ from choritsu.space import Parameter, Space, plain
 from choritsu.stores import Identity, Store, open_store, remove_store
 from choritsu.training import Repeats
 from choritsu.trials import Event, Finished, Grew, History, Objective, Status, as_objective
-from choritsu.views import OracleView
+from choritsu.views import OracleView, summarize
 from choritsu.work import describe, perform
 
 if TYPE_CHECKING:
     from choritsu.frameworks.keras import Compile
     from choritsu.report import Summary
+
 
 class Tuner:
     """Searches for the best hyperparameters of a function, and keeps everything it finds on disk.
@@ -385,17 +386,7 @@ class Tuner:
     @property
     def summary(self) -> Summary:
         """All that is known of the search, as a value."""
-        from choritsu.report import Summary
-
-        identity = self._store.identity() or Identity()
-        return Summary(
-            title=Path(self.project_dir).name,
-            directory=self.project_dir,
-            history=self._store.history(),
-            reports=self._store.reports(),
-            settings=identity.settings,
-            created=identity.created,
-        )
+        return summarize(self._store, self.project_dir)
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
         """Give the values of the best trials, best first; pass one to your function to build its model again."""
@@ -559,8 +550,7 @@ def _compatible(known: Space, asked: Space) -> list[Parameter]:
     return [
         parameter
         for parameter in known
-        if asked.find(parameter) is None
-        and all(condition.name in asked for condition in parameter.conditions)
+        if asked.find(parameter) is None and all(condition.name in asked for condition in parameter.conditions)
     ]
 
 

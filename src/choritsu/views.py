@@ -1,16 +1,40 @@
-"""Trials and oracles in the form that Keras Tuner's users know."""
+"""A stored search as people see it: its summary, and trials and oracles as Keras Tuner's users know them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial
 from choritsu.space import Space
-from choritsu.stores import Store
+from choritsu.stores import Identity, Store
 from choritsu.trials import History, Objective, Report, Status, Trial
+
+if TYPE_CHECKING:
+    from choritsu.report import Summary
+
+
+def summarize(store: Store, directory: str) -> Summary:
+    """Read all that a store knows into one value.
+
+    Args:
+        store: where the search is kept.
+        directory: its place, for people.
+    """
+    from choritsu.report import Summary
+
+    identity = store.identity() or Identity()
+    return Summary(
+        title=Path(directory).resolve().name,
+        directory=directory,
+        history=store.history(),
+        reports=store.reports(),
+        settings=identity.settings,
+        created=identity.created,
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +96,11 @@ class OracleView:
     """
 
     def __init__(
-        self, store: Store, objective: Objective, max_trials: int | None, running: Callable[[], Mapping[int, RunningTrial]]
+        self,
+        store: Store,
+        objective: Objective,
+        max_trials: int | None,
+        running: Callable[[], Mapping[int, RunningTrial]],
     ) -> None:
         self.objective = objective
         self.max_trials = max_trials
@@ -80,7 +108,8 @@ class OracleView:
         self._running = running
 
     def _view(self, trial: Trial, history: History) -> TrialView:
-        return TrialView(trial, history.space, history.objective, self._store.reports(trial.number).get(trial.number, ()))
+        reports = self._store.reports(trial.number).get(trial.number, ())
+        return TrialView(trial, history.space, history.objective, reports)
 
     @property
     def trials(self) -> dict[str, TrialView]:

@@ -79,7 +79,8 @@ def build(make: Callable[[HyperParameters], Any], hp: HyperParameters, options: 
         model = make(hp)
         if not is_model(model):
             raise FatalTypeError(
-                f"the model-building function returned {model!r} ({type(model).__name__}); return a compiled keras.Model"
+                f"the model-building function returned {model!r} ({type(model).__name__}); "
+                "return a compiled keras.Model"
             )
         recompile(model, options)
     check_size(model, options)
@@ -115,7 +116,9 @@ def check_size(model: Any, options: Compile) -> None:
         return
     size = model.count_params()
     if size > options.max_model_size:
-        raise RedrawTrialError(f"the model has {size:,} parameters, more than max_model_size={options.max_model_size:,}")
+        raise RedrawTrialError(
+            f"the model has {size:,} parameters, more than max_model_size={options.max_model_size:,}"
+        )
 
 
 # -- training --------------------------------------------------------------------------------------
@@ -250,7 +253,7 @@ def copied_callbacks(callbacks: Any) -> list[Any]:
     for callback in listed:
         try:
             copies.append(copy.deepcopy(callback))
-        except Exception as error:  # noqa: BLE001  # whatever its __deepcopy__ raises
+        except Exception as error:  # whatever its __deepcopy__ raises
             raise FatalTypeError(
                 f"the callback {type(callback).__name__} cannot be copied for each trial ({error}); "
                 f"give a function that makes it: callbacks=lambda: [{type(callback).__name__}(...)]"

@@ -22,7 +22,7 @@ def seed_everything(seed: int) -> None:
     import numpy as np
 
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # the global generator is what most training code draws from
+    np.random.seed(seed)  # the global generator is what most training code draws from
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
     if "keras" in sys.modules:

@@ -48,7 +48,9 @@ class QuasiRandom:
                 return history.space.assign(
                     lambda parameter: parameter.from_unit(unit(self.seed, number, attempt, parameter.name))
                 )
-            point = dict(zip((item.key for item in history.space), self._point(number, len(history.space)), strict=False))
+            point = dict(
+                zip((item.key for item in history.space), self._point(number, len(history.space)), strict=False)
+            )
             return history.space.assign(lambda parameter: parameter.from_unit(point[parameter.key]))
 
         return first_untried(history, draw, choice=lambda: unit(self.seed, number, "remaining"))

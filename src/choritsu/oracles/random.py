@@ -49,9 +49,7 @@ class Random:
         return first_untried(history, draw, choice=lambda: unit(self.seed, number, "remaining"))
 
 
-def first_untried(
-    history: History, draw: Callable[[int], dict[str, Any]], choice: Callable[[], float]
-) -> Decision:
+def first_untried(history: History, draw: Callable[[int], dict[str, Any]], choice: Callable[[], float]) -> Decision:
     """Give the first of several draws that repeats nothing.
 
     Args:

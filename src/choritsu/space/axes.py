@@ -172,7 +172,7 @@ class Continuous:
     def size(self) -> int | None:
         return 1 if self.low == self.high else None
 
-    def value_at(self, index: int) -> float:
+    def value_at(self, index: int) -> float:  # noqa: ARG002  # the one value there may be
         if self.size is None:
             raise IndexError("a continuous axis has no numbered values; give a step")
         return self.low

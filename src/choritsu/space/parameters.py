@@ -354,9 +354,7 @@ class Float(Parameter):
 
     def contains(self, value: Any) -> bool:
         return (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and self.min_value <= value <= self.max_value
+            isinstance(value, int | float) and not isinstance(value, bool) and self.min_value <= value <= self.max_value
         )
 
     def details(self) -> dict[str, Any]:
@@ -381,6 +379,12 @@ def _kept(name: str, value: Any) -> Any:
     if '"nan"' in encoded and isinstance(value, float):
         raise SpaceError(f"{name!r}: nan cannot be a choice, since it equals nothing; use None")
     return value
+
+
+def _is_list(values: Any) -> bool:
+    if isinstance(values, str | bytes):
+        return False
+    return isinstance(values, Sequence | set | frozenset) or type(values).__module__ == "numpy"
 
 
 def _is_number(value: Any) -> bool:
@@ -414,9 +418,8 @@ class Choice(Parameter):
 
     def __post_init__(self) -> None:
         name = _checked_name(self.name)
-        if isinstance(self.values, str) or not isinstance(self.values, Sequence | set | frozenset | range):
-            if type(self.values).__module__ != "numpy":
-                raise SpaceError(f"{name!r}: values must be a list, got {self.values!r}")
+        if not _is_list(self.values):
+            raise SpaceError(f"{name!r}: values must be a list, got {self.values!r}")
         distinct = {canonical(value): value for value in (_kept(name, item) for item in self.values)}
         if not distinct:
             raise SpaceError(f"{name!r}: a choice needs at least one value, got an empty list")

@@ -1,0 +1,185 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from choritsu import __version__
+from choritsu.errors import ChoritsuError
+
+if TYPE_CHECKING:
+    from choritsu.report import Summary
+
+app = typer.Typer(
+    name="choritsu",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Hyperparameter tuning for Keras 3, PyTorch, scikit-learn and any Python function.\n\n"
+    "A search lies in a directory: the one given to a tuner, joined with its project name. "
+    "All commands but demo only read it, also while the search runs.",
+)
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a search; it holds search.db.")]
+
+
+class Format(StrEnum):
+    """The formats that export writes."""
+
+    csv = "csv"
+    json = "json"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"choritsu {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[Summary]:
+    from choritsu.stores import open_store
+    from choritsu.views import summarize
+
+    store = open_store(directory, create=False)
+    try:
+        yield summarize(store, str(directory))
+    finally:
+        store.close()
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="An .npz file of images with x_train, y_train, x_test, y_test; else scikit-learn's digits."),
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=10, help="Train on this many images of --data only.")] = None,
+    trials: Annotated[int, typer.Option(min=1, help="How many combinations to try.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="How many epochs to train each.")] = 10,
+    directory: Annotated[Path, typer.Option(help="Where to keep the search.")] = Path("tuning"),
+    seed: Annotated[int, typer.Option(help="The seed of suggestions and trainings.")] = 0,
+) -> None:
+    """Tune a small convolutional network on real images; run it twice to see a search continue.
+
+    Takes a minute on the digits. Needs Keras with JAX, PyTorch or TensorFlow.
+    """
+    try:
+        from choritsu.demo import digits, images_from, run
+    except ImportError as error:
+        raise ChoritsuError(
+            f"the demo needs Keras ({error}); install it: pip install 'choritsu[keras,sklearn]'"
+        ) from error
+    images = digits() if data is None else images_from(data, samples)
+    report = run(images, directory, trials=trials, epochs=epochs, seed=seed)
+    typer.echo(f"The report: {report}")
+    typer.echo(f"Again, for {trials} trials more: the same command. The numbers: choritsu show {report.parent}")
+
+
+@app.command()
+def show(
+    directory: Directory,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many of the best trials to list.")] = 10,
+    trial: Annotated[int | None, typer.Option(min=0, help="Show this trial alone, its traceback included.")] = None,
+) -> None:
+    """Print the search space and the results of a search."""
+    from choritsu.report import print_results, print_space
+
+    with _opened(directory) as summary:
+        if trial is None:
+            print_space(summary.space)
+            print_results(summary, num_trials=number)
+            return
+        if trial >= len(summary.history):
+            raise ChoritsuError(f"there is no trial {trial}; the search has {len(summary.history)}, numbered from 0")
+        row = summary.history[trial]
+        typer.echo(f"Trial {row.trial_id}: {row.status}{f', score {row.score}' if row.score is not None else ''}")
+        for name, value in row.values.items():
+            typer.echo(f"  {name} = {value!r}")
+        for report in summary.reports.get(trial, ()):
+            metrics = "  ".join(f"{name}={value:.6g}" for name, value in report.metrics.items())
+            typer.echo(f"  execution {report.execution}  epoch {report.epoch + 1}  {metrics}")
+        if row.message:
+            typer.echo(row.traceback or row.message)
+
+
+@app.command()
+def best(
+    directory: Directory,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a Python dict.")] = False,
+) -> None:
+    """Print the best values, ready to paste."""
+    from choritsu.report.wording import literal_lines
+    from choritsu.space import encode
+
+    with _opened(directory) as summary:
+        winner = summary.best
+        if winner is None:
+            raise ChoritsuError(f"no trial of the search in {directory} has completed yet")
+        if as_json:
+            values = {name: encode(value) for name, value in winner.values.items()}
+            typer.echo(json.dumps({"trial": winner.number, "score": winner.score, "values": values}, indent=2))
+        else:
+            typer.echo(f"# {summary.objective.name} {winner.score!r}, trial {winner.number}")
+            typer.echo(literal_lines(winner.values))
+
+
+@app.command()
+def report(
+    directory: Directory,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The page; by default DIR/report.html.")] = None,
+) -> None:
+    """Write one HTML page with tables and charts of a search; it needs no network."""
+    from choritsu.report import write_html
+
+    with _opened(directory) as summary:
+        path = output or directory / "report.html"
+        write_html(summary, path)
+        typer.echo(str(path))
+
+
+@app.command()
+def export(
+    directory: Directory,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    kind: Annotated[
+        Format | None, typer.Option("--format", "-f", help="csv (a row a trial) or json (epochs too); else by ending.")
+    ] = None,
+) -> None:
+    """Write all trials as CSV or JSON."""
+    from choritsu.report import write_csv, write_json
+
+    chosen = kind.value if kind else output.suffix.lstrip(".").lower()
+    writers = {"csv": write_csv, "json": write_json}
+    if chosen not in writers:
+        raise ChoritsuError(f"cannot tell the format of {output}; add --format csv or --format json")
+    with _opened(directory) as summary:
+        writers[chosen](summary, output)
+        typer.echo(f"{len(summary.history)} trials in {output}")
+
+
+def main() -> None:
+    """Run the command line; what choritsu refuses is told in a sentence, not in a traceback."""
+    try:
+        app()
+    except ChoritsuError as error:
+        typer.echo(f"choritsu: {error}", err=True)
+        sys.exit(1)

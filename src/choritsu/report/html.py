@@ -1,0 +1,186 @@
+"""The report as one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from choritsu.report.charts import AXES, HIGHLIGHTED, learning_curves, parallel, progress, slices, varied
+from choritsu.report.data import Summary
+from choritsu.report.export import write_atomically
+from choritsu.report.importance import Importances, importance_of
+from choritsu.report.tables import describe_conditions, describe_values
+from choritsu.report.wording import clean, count, cut, duration, literal_lines, number, reason, show
+from choritsu.space import describe_size
+from choritsu.trials import Status, Trial
+
+#: So many slices are open; the others are folded away.
+SLICES = 12
+
+
+def render_html(summary: Summary) -> str:
+    """Make the page: it works offline, in light and dark, on paper and without JavaScript.
+
+    Args:
+        summary: what came out.
+
+    Returns:
+        HTML.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("choritsu.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: clean(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["drawing"] = Markup
+    return environment.get_template("report.html.j2").render(_page(summary))
+
+
+def write_html(summary: Summary, path: str | os.PathLike[str]) -> Path:
+    """Write the page of `render_html`.
+
+    Args:
+        summary: what came out.
+        path: the file, replaced at once when all is written.
+
+    Returns:
+        The file's path.
+    """
+    return write_atomically(path, render_html(summary))
+
+
+def _page(summary: Summary) -> Mapping[str, Any]:
+    importances = importance_of(summary.history)
+    by_weight = _by_weight(varied(summary), importances)
+    axes = [name for name in summary.names if name in by_weight[:AXES]]
+    drawn = slices(summary, by_weight)
+    return {
+        "title": cut(summary.title, 80),
+        "directory": summary.directory,
+        "objective": summary.objective.name,
+        "better": "larger is better" if summary.objective.direction == "max" else "smaller is better",
+        "best": _best(summary),
+        "facts": _facts(summary),
+        "settings": {cut(str(name), 40): show(value, 80) for name, value in summary.settings.items()},
+        "progress": progress(summary),
+        "curves": learning_curves(summary),
+        "legend": [trial.number for trial in summary.ranked[:HIGHLIGHTED]],
+        "paired": any(training for _, training in summary.pairs),
+        "repeated": summary.repeated,
+        "parallel": parallel(summary, axes),
+        "axes_left_out": len(by_weight) - len(axes),
+        "importance": importances,
+        "bars": _bars(importances),
+        "slices": drawn[:SLICES],
+        "more_slices": drawn[SLICES:],
+        "space": _space(summary),
+        "size": f"{count(len(summary.space), 'hyperparameter')}, {describe_size(summary.space)}",
+        "names": [cut(name, 40) for name in summary.names],
+        "trials": [_row(trial, rank, summary) for rank, trial in _in_order(summary)],
+    }
+
+
+def _by_weight(names: Sequence[str], importances: Importances) -> list[str]:
+    weights = {item.name: item.share for item in importances.items}
+    return sorted(names, key=lambda name: -weights.get(name, -1.0))
+
+
+def _best(summary: Summary) -> Mapping[str, Any] | None:
+    best = summary.best
+    if best is None or best.score is None or best.result is None:
+        return None
+    return {
+        "number": best.number,
+        "score": number(best.score),
+        "spread": "" if best.result.spread is None else number(best.result.spread, 2),
+        "epoch": f"{best.result.best_epoch + 1} of {summary.length_of(best)}",
+        "literal": literal_lines(best.values),
+    }
+
+
+def _facts(summary: Summary) -> Sequence[tuple[str, str, str]]:
+    states = ", ".join(f"{amount:,} {str(status).lower()}" for status, amount in summary.counts.items())
+    each = "1 execution each" if not summary.repeated else f"{summary.executions:,} executions"
+    ends = [trial.ended for trial in summary.history if trial.ended]
+    span = max(ends, default=0.0) - summary.begun if summary.begun else 0.0
+    return [
+        ("trials", f"{len(summary.history):,}", states or "none yet"),
+        ("epochs", f"{summary.epochs:,}", each if summary.history else ""),
+        (
+            "time in trials",
+            duration(summary.seconds) if summary.seconds else "-",
+            f"{_moment(summary.begun)}, over {duration(span)}" if span > 0 else "",
+        ),
+    ]
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _bars(importances: Importances) -> Sequence[Mapping[str, Any]]:
+    return [
+        {
+            "name": cut(item.name, 60),
+            "share": round(100 * item.share, 1),
+            "chance": round(100 * item.chance, 1),
+            "percent": f"{100 * item.share:.0f} %",
+            "sure": item.beyond_chance,
+        }
+        for item in importances.items
+    ]
+
+
+def _space(summary: Summary) -> Sequence[Sequence[str]]:
+    return [
+        (
+            cut(parameter.name, 60),
+            parameter.kind,
+            show(parameter.start),
+            describe_values(parameter),
+            getattr(parameter, "sampling", "-"),
+            describe_conditions(parameter) or "-",
+        )
+        for parameter in summary.space
+    ]
+
+
+def _in_order(summary: Summary) -> list[tuple[int | None, Trial]]:
+    others = [trial for trial in summary.history if trial.status is not Status.COMPLETED]
+    return [*enumerate(summary.ranked, start=1), *((None, trial) for trial in others)]
+
+
+def _row(trial: Trial, rank: int | None, summary: Summary) -> Mapping[str, Any]:
+    spread = trial.result.spread if trial.result else None
+    told = reason(trial)
+    return {
+        "number": trial.number,
+        "rank": rank,
+        "status": str(trial.status).lower(),
+        "score": "" if trial.score is None else repr(trial.score),
+        "score_shown": "-" if trial.score is None else number(trial.score),
+        "spread": "" if spread is None else f" ± {number(spread, 2)}",
+        "epoch": "-" if trial.best_step is None else f"{trial.best_step + 1}/{summary.length_of(trial)}",
+        "epoch_key": "" if trial.best_step is None else trial.best_step,
+        "seconds": "" if trial.seconds is None else trial.seconds,
+        "duration": "-" if trial.seconds is None else duration(trial.seconds),
+        "values": [_value(trial, name) for name in summary.names],
+        "reason": cut(told, 300),
+        "detail": (trial.traceback or trial.message) if told else "",
+    }
+
+
+def _value(trial: Trial, name: str) -> tuple[str, str]:
+    if name not in trial.values:
+        return "", "-"
+    value = trial.values[name]
+    return str(float(value) if isinstance(value, bool) else value)[:60], show(value)

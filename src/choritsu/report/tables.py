@@ -1,0 +1,261 @@
+"""What a terminal says about a search: its space, and what came out. Readable without colour, at any width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from choritsu.report.data import Summary
+from choritsu.report.wording import clean, count, cut, duration, number, reason, show
+from choritsu.space import Choice, Float, Int, Parameter, Space, describe_size
+from choritsu.trials import Status, Trial
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+#: So many trials that failed are named with their reason; the others are only counted.
+FAILURES_TOLD = 5
+
+_BOUNDLESS = 10_000
+
+
+def space_table(space: Space) -> RenderableType:
+    """List the hyperparameters with kind, default, values, sampling and condition, and how many there are.
+
+    Args:
+        space: the parameters known so far.
+
+    Returns:
+        What a rich console prints.
+    """
+    from rich.console import Group
+
+    if not len(space):
+        return _text("No hyperparameters are known yet: they are found when the function is called.")
+    columns = {
+        "hyperparameter": [cut(parameter.name, 60) for parameter in space],
+        "kind": [parameter.kind for parameter in space],
+        "default": [show(parameter.start, 24) for parameter in space],
+        "values": [describe_values(parameter) for parameter in space],
+        "sampling": [getattr(parameter, "sampling", "") for parameter in space],
+        "only if": [describe_conditions(parameter) for parameter in space],
+    }
+    table = _table()
+    for title, cells in columns.items():
+        if any(cells):
+            table.add_column(title, overflow="fold", no_wrap=title in ("kind", "sampling"))
+    for row in zip(*(cells for cells in columns.values() if any(cells)), strict=True):
+        table.add_row(*map(_text, row))
+    return Group(_text(f"Search space: {count(len(space), 'hyperparameter')}, {describe_size(space)}"), table)
+
+
+def describe_values(parameter: Parameter) -> str:
+    """Say which values a parameter can take.
+
+    Example:
+        >>> from choritsu.space import Boolean
+        >>> describe_values(Int("filters", 10, 40, step=10)), describe_values(Boolean("bias"))
+        ('10 to 40, step 10', 'False, True')
+        >>> describe_values(Float("rate", 1e-4, 1e-1, step=10, sampling="log"))
+        '0.0001 to 0.1, times 10'
+    """
+    if isinstance(parameter, Int | Float):
+        bounds = f"{show(parameter.min_value)} to {show(parameter.max_value)}"
+        if parameter.step is None:
+            return bounds
+        return f"{bounds}, {'step' if parameter.sampling == 'linear' else 'times'} {number(parameter.step, 6)}"
+    values = parameter.listed()
+    shown = ", ".join(show(value, 24) for value in values[:12])
+    more = f", ... ({len(values)} in all)" if len(values) > 12 else ""
+    return f"{shown}{more}{' (ordered)' if isinstance(parameter, Choice) and _says_order(parameter) else ''}"
+
+
+def _says_order(parameter: Choice) -> bool:
+    return bool(parameter.ordered) and not all(isinstance(value, int | float) for value in parameter.values)
+
+
+def describe_conditions(parameter: Parameter) -> str:
+    """Say when a parameter exists; empty when it always does.
+
+    Example:
+        >>> from choritsu.space import Boolean, Condition
+        >>> describe_conditions(Boolean("nesterov", conditions=(Condition("optimizer", ("sgd",)),)))
+        'optimizer = sgd'
+    """
+    return " and ".join(
+        f"{cut(condition.name, 40)} {'=' if len(condition.values) == 1 else 'in'} "
+        f"{', '.join(show(value, 24) for value in condition.values)}"
+        for condition in parameter.conditions
+    )
+
+
+def results_table(summary: Summary, num_trials: int = 10) -> RenderableType:
+    """Tell what came out: where it lies, how many trials ran, the best one, and a table of the best few.
+
+    Epochs are counted from 1 here, as Keras prints them.
+
+    Args:
+        summary: what came out.
+        num_trials: how many of the best trials to show.
+
+    Returns:
+        What a rich console prints: a row a trial, or a paragraph a trial where rows would not fit.
+    """
+    return _Results(summary, num_trials)
+
+
+def print_space(space: Space, console: Console | None = None) -> None:
+    """Print `space_table`, by default to the standard output."""
+    _console(console).print(space_table(space))
+
+
+def print_results(summary: Summary, num_trials: int = 10, console: Console | None = None) -> None:
+    """Print `results_table`, by default to the standard output."""
+    _console(console).print(results_table(summary, num_trials))
+
+
+def _console(console: Console | None) -> Console:
+    from rich.console import Console
+
+    return console or Console(highlight=False)
+
+
+def _text(words: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    # Never as a plain string, in which rich would read [this] as markup.
+    return Text(clean(words), style=style)
+
+
+def _table() -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+
+
+def describe_counts(summary: Summary) -> str:
+    """Say how many trials there are and where they stand.
+
+    Example:
+        >>> from choritsu.trials import Claimed, History
+        >>> describe_counts(Summary(History().after(Claimed(0, 0, {}))))
+        '1: 1 running'
+    """
+    counts = ", ".join(f"{amount:,} {str(status).lower()}" for status, amount in summary.counts.items())
+    return f"{len(summary.history):,}: {counts}" if counts else "none yet"
+
+
+def _values(trial: Trial, separator: str = ", ") -> str:
+    return separator.join(f"{cut(name, 40)}={show(value)}" for name, value in trial.values.items()) or "none"
+
+
+@dataclass(frozen=True)
+class _Results:
+    summary: Summary
+    num_trials: int
+    plus_minus: str = "±"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if options.ascii_only:
+            return replace(self, plus_minus="+/-")._parts(console, options)
+        return self._parts(console, options)
+
+    def _parts(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        summary = self.summary
+        shown = summary.ranked[: max(self.num_trials, 0)]
+        yield _text(f"Results of {cut(summary.title, 60)}", style="bold")
+        yield self._facts()
+        if shown:
+            yield _text("")
+            of = f"The best {len(shown)} of {len(summary.ranked)}" if len(shown) < len(summary.ranked) else "All"
+            yield _text(f"{of} completed trials" if len(shown) > 1 else "The best trial", style="bold")
+            table = self._rows(shown)
+            if console.measure(table, options=options.update_width(_BOUNDLESS)).maximum > options.max_width:
+                table = self._paragraphs(shown)
+            yield table
+        yield from self._failures(options)
+
+    def _facts(self) -> Table:
+        from rich.table import Table
+
+        summary, best = self.summary, self.summary.best
+        ran = f"{summary.executions:,} over {count(summary.epochs, 'epoch')}"
+        facts = {
+            "results in": summary.directory,
+            "trials": describe_counts(summary),
+            "executions": f"{ran}, {duration(summary.seconds)} in all" if summary.seconds else ran,
+            "objective": f"{summary.objective.name}, {'larger' if self._upwards else 'smaller'} is better",
+            "best": "none yet",
+        }
+        if best is not None:
+            facts["best"] = f"{self._score(best)} in trial {best.trial_id}, epoch {self._epoch(best)}"
+            facts["best values"] = _values(best)
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, fact in facts.items():
+            if fact:
+                grid.add_row(_text(f"  {name}"), _text(fact))
+        return grid
+
+    @property
+    def _upwards(self) -> bool:
+        return self.summary.objective.direction == "max"
+
+    def _score(self, trial: Trial) -> str:
+        if trial.score is None:
+            return "-"
+        spread = trial.result.spread if trial.result else None
+        return number(trial.score) if spread is None else f"{number(trial.score)} {self.plus_minus} {number(spread, 2)}"
+
+    def _epoch(self, trial: Trial) -> str:
+        return "-" if trial.best_step is None else f"{trial.best_step + 1}/{self.summary.length_of(trial)}"
+
+    def _time(self, trial: Trial) -> str:
+        return "-" if trial.seconds is None else duration(trial.seconds)
+
+    def _rows(self, trials: tuple[Trial, ...]) -> Table:
+        table = _table()
+        names = [name for name in self.summary.names if any(name in trial.values for trial in trials)]
+        table.add_column("rank", justify="right", no_wrap=True)
+        table.add_column("trial", no_wrap=True)
+        table.add_column(_text(cut(self.summary.objective.name, 24)), no_wrap=True)
+        table.add_column("epoch", no_wrap=True)
+        table.add_column("time", no_wrap=True)
+        for name in names:
+            table.add_column(_text(cut(name, 24)), no_wrap=True)
+        for rank, trial in enumerate(trials, start=1):
+            values = [show(trial.values[name], 24) if name in trial.values else "-" for name in names]
+            cells = (str(rank), trial.trial_id, self._score(trial), self._epoch(trial), self._time(trial), *values)
+            table.add_row(*map(_text, cells))
+        return table
+
+    def _paragraphs(self, trials: tuple[Trial, ...]) -> Table:
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(justify="right", no_wrap=True)
+        grid.add_column(overflow="fold")
+        scores, epochs = [self._score(trial) for trial in trials], [self._epoch(trial) for trial in trials]
+        wide, deep = max(map(len, scores)), max(map(len, epochs))
+        for rank, (trial, score, epoch) in enumerate(zip(trials, scores, epochs, strict=True), start=1):
+            head = f"trial {trial.trial_id}  {score:{wide}}  epoch {epoch:{deep}}  {self._time(trial)}"
+            grid.add_row(_text(f"{rank}."), _text(head, style="bold"))
+            grid.add_row("", _text(_values(trial)))
+        return grid
+
+    def _failures(self, options: ConsoleOptions) -> Iterator[RenderableType]:
+        failed = [trial for trial in self.summary.history if trial.status is Status.FAILED]
+        if not failed:
+            return
+        yield _text("")
+        yield _text("Failed", style="bold")
+        for trial in failed[-FAILURES_TOLD:]:
+            room = max(options.max_width - 15, 40)
+            yield _text(f"  trial {trial.trial_id}: {cut(reason(trial), room)}")
+        if len(failed) > FAILURES_TOLD:
+            yield _text(f"  and {len(failed) - FAILURES_TOLD} earlier")

@@ -1,0 +1,141 @@
+"""How numbers, durations and values are written for people; shared by the terminal and the page."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from choritsu.trials import Status, Trial
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
+
+
+def number(value: float, digits: int = 5) -> str:
+    """Write a number with at most `digits` significant digits.
+
+    Example:
+        >>> number(0.60940001), number(1e-5), number(123456.7)
+        ('0.6094', '1e-5', '123457')
+    """
+    if math.isfinite(value) and 10**digits <= abs(value) < 1e9:
+        return f"{value:.0f}"
+    return re.sub(r"e([+-])0*(\d)", lambda found: f"e{found[1].strip('+')}{found[2]}", f"{value:.{digits}g}")
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time in its two largest units.
+
+    Example:
+        >>> duration(4.21), duration(7_380), duration(93_600)
+        ('4.2 s', '2 h 3 min', '1 d 2 h')
+    """
+    seconds = max(seconds, 0.0)
+    if seconds < 59.95:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def count(amount: int, noun: str) -> str:
+    """Write an amount of things.
+
+    Example:
+        >>> count(1, "trial"), count(1200, "trial")
+        ('1 trial', '1,200 trials')
+    """
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def clean(text: str) -> str:
+    """Take out what steers a terminal and is no text, such as the colours in Keras' error messages.
+
+    Example:
+        >>> clean(chr(27) + "[1mshape" + chr(27) + "[0m: wrong")
+        'shape: wrong'
+    """
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else " " for letter in _ANSI.sub("", text.expandtabs(4))
+    )
+
+
+def cut(text: str, length: int) -> str:
+    """Shorten a text to one line of at most `length` letters.
+
+    Example:
+        >>> cut("a rather long name", 10)
+        'a rathe...'
+    """
+    line = " ".join(clean(text).split())
+    return line if len(line) <= length else f"{line[: max(length - 3, 0)]}..."
+
+
+def show(value: Any, length: int = 40) -> str:
+    """Write a hyperparameter's value briefly: strings bare, floats rounded, but told from integers.
+
+    Example:
+        >>> show(0.00123456789), show(1.0), show("adam"), show((0.9, 0.999))
+        ('0.00123457', '1.0', 'adam', '(0.9, 0.999)')
+    """
+    match value:
+        case str():
+            return cut(value, length) or "''"
+        case float():
+            text = number(value, 6)
+            return f"{text}.0" if text.lstrip("-").isdigit() else text
+        case _:
+            return cut(repr(value), length)
+
+
+def literal(value: Any) -> str:
+    """Write a value as a Python expression that gives it back.
+
+    Example:
+        >>> literal({"lr": 0.001, "clip": float("inf")})
+        "{'lr': 0.001, 'clip': float('inf')}"
+    """
+    match value:
+        case float() if not math.isfinite(value):
+            return f"float({str(value)!r})"
+        case tuple():
+            return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+        case list():
+            return f"[{', '.join(map(literal, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{literal(key)}: {literal(item)}' for key, item in value.items())}}}"
+        case _:
+            return repr(value)
+
+
+def literal_lines(values: Mapping[str, Any]) -> str:
+    """Write a trial's values as a Python dict, one to a line.
+
+    Example:
+        >>> print(literal_lines({"units": 50}))
+        {
+            'units': 50,
+        }
+    """
+    if not values:
+        return "{}"
+    return "\n".join(["{", *(f"    {name!r}: {literal(value)}," for name, value in values.items()), "}"])
+
+
+def reason(trial: Trial) -> str:
+    """Say in one line why a trial did not complete; empty for one that did or still runs."""
+    if trial.status in (Status.COMPLETED, Status.RUNNING):
+        return ""
+    for text, line in ((trial.message, 0), (trial.traceback, -1)):
+        lines = [found for found in clean(text).splitlines() if found.strip()]
+        if lines:
+            return lines[line].strip()
+    if trial.status is Status.INTERRUPTED:
+        return "broken off; it will be taken up again"
+    return "no reason was given"

@@ -1,0 +1,139 @@
+"""A store in memory: for tests, and for searches that nobody will want to continue."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast, final
+
+from choritsu.space import Space, decode, encode
+from choritsu.stores.base import Identity, Lease
+from choritsu.trials import Claimed, Event, Finished, Grew, History, Interrupted, Lost, Report, Reported
+
+
+@final
+class MemoryStore:
+    """A `Store` that ends with the process; threads may share it.
+
+    Like a store on disk it keeps copies, and refuses with a TypeError what cannot be written as JSON.
+
+    Example:
+        >>> store = MemoryStore()
+        >>> store.claim(Claimed(0, 0, {"units": 64}), until=60.0), store.claim(Claimed(0, 0, {}), until=60.0)
+        (True, False)
+        >>> [trial.values for trial in store.history()]
+        [{'units': 64}]
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._identity: Identity | None = None
+        self._history = History()
+        self._ended: dict[tuple[int, int], bool] = {}
+        self._reports: dict[int, dict[tuple[int, int, int], Report]] = {}
+        self._leases: dict[int, Lease] = {}
+
+    def identity(self) -> Identity | None:
+        return self._identity
+
+    def identify(self, identity: Identity) -> None:
+        with self._lock:
+            self._identity = replace(identity, settings=_copied(identity.settings))
+            self._history = replace(self._history, objective=identity.objective)
+
+    def history(self) -> History:
+        return self._history
+
+    def reports(self, number: int | None = None) -> Mapping[int, tuple[Report, ...]]:
+        with self._lock:
+            numbers = sorted(self._reports) if number is None else [number] if number in self._reports else []
+            kept = {trial: sorted(self._reports[trial].items(), key=lambda item: item[0]) for trial in numbers}
+        latest: dict[int, dict[tuple[int, int], Report]] = {}
+        for trial, by_attempt in kept.items():
+            # A later attempt comes later, and takes the place of an earlier one.
+            latest[trial] = {(execution, epoch): report for (_, execution, epoch), report in by_attempt}
+        return {trial: tuple(report for _, report in sorted(by_epoch.items())) for trial, by_epoch in latest.items()}
+
+    def claim(self, claim: Claimed, until: float) -> bool:
+        with self._lock:
+            place = (claim.number, claim.attempt)
+            if place in self._ended:
+                return False
+            if claim.attempt == 0:
+                if claim.number != len(self._history):
+                    raise ValueError(f"trial {claim.number} cannot be claimed: the next is {len(self._history)}")
+            elif not self._has_ended(claim.number, claim.attempt - 1):
+                return False
+            self._history = self._history.after(replace(claim, values=_copied(claim.values)))
+            self._ended[place] = False
+            self._leases[claim.number] = Lease(*place, claim.worker, until)
+            return True
+
+    def renew(self, number: int, attempt: int, until: float) -> bool:
+        with self._lock:
+            lease = self._leases.get(number)
+            if lease is None or lease.attempt != attempt:
+                return False
+            self._leases[number] = replace(lease, until=until)
+            return True
+
+    def leases(self) -> Mapping[int, Lease]:
+        with self._lock:
+            return dict(sorted(self._leases.items()))
+
+    def record(self, event: Event) -> bool:
+        match event:
+            case Claimed():
+                raise TypeError("a claim needs a lease: write claim(event, until) instead of record(event)")
+            case Grew():
+                with self._lock:
+                    self._history = self._history.after(event)
+                return True
+            case Reported():
+                return self._record_report(event)
+        with self._lock:
+            if self._has_ended(event.number, event.attempt):
+                return False
+            if not isinstance(event, Interrupted | Lost):
+                event = replace(event, values=_copied(event.values))
+            if isinstance(event, Finished):
+                event = replace(event, result=replace(event.result, metrics=_copied(event.result.metrics)))
+            self._history = self._history.after(event)
+            self._ended[event.number, event.attempt] = True
+            del self._leases[event.number]
+            return True
+
+    def redefine(self, space: Space) -> None:
+        with self._lock:
+            self._history = replace(self._history, space=space)
+
+    def close(self) -> None:
+        pass
+
+    def _record_report(self, event: Reported) -> bool:
+        report = event.report
+        place = (event.attempt, report.execution, report.epoch)
+        with self._lock:
+            if self._has_ended(event.number, event.attempt) or place in self._reports.get(event.number, {}):
+                return False
+            kept = replace(report, metrics=_copied(report.metrics))
+            self._reports.setdefault(event.number, {})[place] = kept
+            return True
+
+    def _has_ended(self, number: int, attempt: int) -> bool:
+        ended = self._ended.get((number, attempt))
+        if ended is None:
+            raise unclaimed(number, attempt)
+        return ended
+
+
+def unclaimed(number: int, attempt: int) -> ValueError:
+    """Make the error for an event of an attempt that nobody claimed."""
+    return ValueError(
+        f"attempt {attempt} of trial {number} was never claimed; call claim before anything else about it"
+    )
+
+
+def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    return cast("dict[str, Any]", {name: decode(encode(value)) for name, value in values.items()})
