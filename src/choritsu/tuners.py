@@ -15,6 +15,7 @@ from choritsu.display import make_display
 from choritsu.errors import ChangedSearchError, FatalError, ObjectiveError, RedefinedError, SpaceError
 from choritsu.executors import InlineExecutor
 from choritsu.folds import CrossValidation
+from choritsu.frameworks.memory import tidied
 from choritsu.hyperparameters import HyperParameters
 from choritsu.oracles import (
     GridSearchOracle,
@@ -29,7 +30,17 @@ from choritsu.search import Clock, Plan, Search
 from choritsu.space import Parameter, Space, plain
 from choritsu.stores import Identity, Store, open_store, remove_store
 from choritsu.training import Repeats
-from choritsu.trials import Event, Finished, Grew, History, Objective, Status, as_objective
+from choritsu.trials import (
+    Event,
+    Failed,
+    Finished,
+    Grew,
+    History,
+    Objective,
+    Refused,
+    Status,
+    as_objective,
+)
 from choritsu.views import OracleView, summarize
 from choritsu.work import describe, perform
 
@@ -261,17 +272,21 @@ class Tuner:
             epochs=fit_kwargs.get("epochs"),
         )
 
-        def watch(event: Event, history: History) -> None:
-            display.show(event, history)
-            if isinstance(event, Finished):
-                self._prune(history)
-
         executor = InlineExecutor(partial(self._perform, fit_args, fit_kwargs))
-        search = Search(plan, self._store, executor, watch=watch)
         self.on_search_begin()
         display.begin(self._store.history())
         try:
-            display.end(search.run(), self._store.history())
+            with tidied() as tidy:
+
+                def watch(event: Event, history: History) -> None:
+                    display.show(event, history)
+                    if isinstance(event, Finished):
+                        self._prune(history)
+                    if isinstance(event, Finished | Failed | Refused):
+                        tidy()
+
+                done = Search(plan, self._store, executor, watch=watch).run()
+            display.end(done, self._store.history())
         except RedefinedError as error:
             if known.named(error.name):
                 raise ChangedSearchError(

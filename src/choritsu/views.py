@@ -27,6 +27,7 @@ def summarize(store: Store, directory: str) -> Summary:
     from choritsu.report import Summary
 
     identity = store.identity() or Identity()
+    weights = [file.stat().st_size for file in Path(directory).glob("trials/*/checkpoint.weights.h5")]
     return Summary(
         title=Path(directory).resolve().name,
         directory=directory,
@@ -34,6 +35,8 @@ def summarize(store: Store, directory: str) -> Summary:
         reports=store.reports(),
         settings=identity.settings,
         created=identity.created,
+        models=len(weights),
+        model_bytes=sum(weights),
     )
 
 

@@ -63,6 +63,9 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
         emit(Failed(job.number, job.attempt, hp.asked, message, text, final=final, at=clock()))
 
     try:
+        for parameter in job.override:
+            # Declared beforehand: the function may read them without asking.
+            hp.ask(parameter)
         train(trial)
         trial.announce()
         result = result_of(trial.reports, job.objective)

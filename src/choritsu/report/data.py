@@ -54,6 +54,8 @@ class Summary:
         reports: the metrics of each epoch, by trial number, ordered by execution and epoch.
         settings: facts for people, such as the oracle's name and `max_trials`.
         created: when it began, in seconds since 1970; 0 where that is not known.
+        models: how many models' weights are kept.
+        model_bytes: how much room they take.
 
     Example:
         >>> from choritsu.trials import Claimed, Finished, Result
@@ -70,6 +72,8 @@ class Summary:
     reports: Mapping[int, tuple[Report, ...]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     created: float = 0.0
+    models: int = 0
+    model_bytes: int = 0
 
     @property
     def objective(self) -> Objective:

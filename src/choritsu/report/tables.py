@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from choritsu.report.data import Summary
-from choritsu.report.wording import clean, count, cut, duration, number, reason, show
+from choritsu.report.wording import clean, count, cut, duration, number, reason, show, size
 from choritsu.space import Choice, Float, Int, Parameter, Space, describe_size
 from choritsu.trials import Status, Trial
 
@@ -194,6 +194,10 @@ class _Results:
         if best is not None:
             facts["best"] = f"{self._score(best)} in trial {best.trial_id}, epoch {self._epoch(best)}"
             facts["best values"] = _values(best)
+        if summary.models:
+            bound = summary.settings.get("keep_best_models")
+            kept = f"{count(summary.models, 'model')} on disk, {size(summary.model_bytes)}"
+            facts["weights"] = f"{kept}; those of the best {bound} trials are kept" if bound else kept
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")

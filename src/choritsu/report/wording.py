@@ -44,6 +44,21 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def size(amount: int) -> str:
+    """Write an amount of bytes.
+
+    Example:
+        >>> size(512), size(2_100_000)
+        ('512 B', '2.1 MB')
+    """
+    value, unit = float(amount), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+
+
 def count(amount: int, noun: str) -> str:
     """Write an amount of things.
 

@@ -384,7 +384,7 @@ def _kept(name: str, value: Any) -> Any:
 def _is_list(values: Any) -> bool:
     if isinstance(values, str | bytes):
         return False
-    return isinstance(values, Sequence | set | frozenset) or type(values).__module__ == "numpy"
+    return isinstance(values, Sequence) or type(values).__module__ == "numpy"
 
 
 def _is_number(value: Any) -> bool:
