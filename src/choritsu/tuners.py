@@ -170,6 +170,9 @@ class Tuner:
                 raise ChangedSearchError(_explain(changes, self.project_dir))
             if changes and asked is not None:
                 self._store.redefine(asked.extended(_compatible(self._store.history().space, asked)))
+            elif accept_changes and asked is None:
+                # What such a function asks for comes to light only as it runs: it is met anew.
+                self._store.redefine(Space())
         settings = {
             "oracle": self._settings.name,
             "max_trials": self._settings.max_trials,
@@ -477,6 +480,12 @@ class Tuner:
         from choritsu.report import print_results
 
         print_results(self.summary, num_trials=num_trials)
+
+    def _repr_html_(self) -> str:
+        """Show the results in a notebook."""
+        from choritsu.report import notebook_html
+
+        return notebook_html(self.summary)
 
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         """Write everything into one HTML page that needs no network.

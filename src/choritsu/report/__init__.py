@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from choritsu.report.importance import Importance as Importance
     from choritsu.report.importance import Importances as Importances
     from choritsu.report.importance import importance_of as importance_of
+    from choritsu.report.tables import notebook_html as notebook_html
     from choritsu.report.tables import print_results as print_results
     from choritsu.report.tables import print_space as print_space
     from choritsu.report.tables import results_table as results_table
@@ -29,7 +30,7 @@ _HOMES = {
     "export": ("to_dataframe", "to_epochs_dataframe", "to_records", "write_csv", "write_json"),
     "html": ("render_html", "write_html"),
     "importance": ("Importance", "Importances", "importance_of"),
-    "tables": ("print_results", "print_space", "results_table", "space_table"),
+    "tables": ("notebook_html", "print_results", "print_space", "results_table", "space_table"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -117,6 +117,17 @@ def print_results(summary: Summary, num_trials: int = 10, console: Console | Non
     _console(console).print(results_table(summary, num_trials))
 
 
+def notebook_html(summary: Summary) -> str:
+    """Give `results_table` as HTML for a notebook's cell."""
+    import io
+
+    from rich.console import Console
+
+    console = Console(record=True, width=120, file=io.StringIO(), highlight=False)
+    console.print(results_table(summary))
+    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+
+
 def _console(console: Console | None) -> Console:
     from rich.console import Console
 

@@ -191,10 +191,12 @@ class OracleContract:
         history_free: whether results leave the suggestions alone, as in random search; then any number of
             parallel workers must try the same combinations.
         exhaustive: whether a finite space is tried to the end, every combination once.
+        endless: whether an infinite space has no end; a grid lists a few values of each float.
     """
 
     history_free: ClassVar[bool] = False
     exhaustive: ClassVar[bool] = True
+    endless: ClassVar[bool] = True
 
     def make_oracle(self, seed: int) -> Oracle:
         """Give an oracle."""
@@ -319,7 +321,8 @@ class OracleContract:
     @pytest.mark.parametrize("name", INFINITE)
     def test_an_infinite_space_fills_max_trials(self, oracle: Oracle, name: str, slots: int) -> None:
         history = run_search(oracle, INFINITE[name], uneven(), slots=slots, max_trials=40)
-        assert len(history) - len(history.having(Status.REFUSED)) == 40
+        if self.endless:
+            assert len(history) - len(history.having(Status.REFUSED)) == 40
         assert len({same(trial.values) for trial in history}) == len(history)
 
     @pytest.mark.parametrize("name", [*FINITE, *INFINITE])

@@ -1,0 +1,94 @@
+"""The documents say what is so."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import choritsu as ct
+from choritsu.cli import app
+from choritsu.stores import Store
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+PUBLIC = [name for name in ct.__all__ if not name.startswith("_")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.splitlines()[2])
+def test_readme_examples_run(example, tmp_path):
+    run = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert "Done:" in run.stdout
+    assert (tmp_path / "tuning").is_dir()
+
+
+def test_every_command_is_in_the_readme_and_has_help():
+    runner = CliRunner()
+    commands = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert len(commands) >= 5
+    for command in commands:
+        assert f"choritsu {command}" in README
+        result = runner.invoke(app, [command, "--help"])
+        assert result.exit_code == 0
+        assert len(result.output) > 200
+
+
+def test_all_names_exist_and_nothing_else_is_public():
+    for name in ct.__all__:
+        assert getattr(ct, name) is not None
+    assert set(dir(ct)) >= set(ct.__all__)
+    with pytest.raises(AttributeError, match="Nonsense"):
+        _ = ct.Nonsense
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_have_a_docstring(name):
+    thing = getattr(ct, name)
+    first = (inspect.getdoc(thing) or "").splitlines()[0]
+    assert first.endswith((".", ")", "="))
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if inspect.isclass(getattr(ct, name))])
+def test_public_classes_and_their_methods_are_documented(name):
+    thing = getattr(ct, name)
+    if not getattr(thing, "_is_protocol", False) and name not in {"Parameter", "Trial", "FatalError"}:
+        assert ">>>" in inspect.getdoc(thing), f"{name} lacks an example"
+    for attribute, value in vars(thing).items():
+        told_by_contract = attribute in vars(Store) or attribute in {"contains", "details"}
+        if not attribute.startswith("_") and inspect.isfunction(value) and not told_by_contract:
+            assert inspect.getdoc(value), f"{name}.{attribute} lacks a docstring"
+
+
+def test_architecture_names_every_room():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for path in (ROOT / "src" / "choritsu").iterdir():
+        if path.name.startswith("_") or path.name == "py.typed":
+            continue
+        room = f"{path.name}/" if path.is_dir() else path.name
+        assert f"`{room}`" in text, room
+
+
+def test_importing_is_quick_and_light():
+    program = (
+        "import time; begun = time.perf_counter(); import choritsu; seconds = time.perf_counter() - begun\n"
+        "import sys; heavy = {'numpy', 'scipy', 'sqlalchemy', 'keras', 'torch', 'jax', 'tensorflow', 'rich', 'pandas'}\n"
+        "print(seconds, sorted(heavy & set(sys.modules)))"
+    )
+    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(3)]
+    seconds, loaded = zip(*(run.stdout.split(maxsplit=1) for run in runs), strict=True)
+    assert {text.strip() for text in loaded} == {"[]"}
+    assert min(map(float, seconds)) < 0.15
+
+
+def test_sources_parse_on_the_oldest_python_we_promise():
+    for path in (ROOT / "src").rglob("*.py"):
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 11))

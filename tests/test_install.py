@@ -1,0 +1,70 @@
+"""Installed from a wheel into an empty environment, with each backend alone, the first search works."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+SEARCH = """
+import sys, tempfile
+import choritsu as keras_tuner
+import keras
+import numpy as np
+
+def build_model(hp):
+    model = keras.Sequential([keras.layers.Dense(hp.Int("units", 2, 8), activation="relu"), keras.layers.Dense(1)])
+    model.compile("adam", loss="mse")
+    return model
+
+x, y = np.random.rand(40, 3), np.random.rand(40)
+tuner = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=2, directory=tempfile.mkdtemp())
+tuner.search_space_summary()
+tuner.search(x, y, epochs=1, validation_split=0.5)
+tuner.results_summary()
+assert len(tuner.history.completed) == 2
+assert np.isclose(tuner.get_best_models()[0].evaluate(x[20:], y[20:], verbose=0), tuner.history.best.score, rtol=1e-4)
+tuner.report(tempfile.mkdtemp() + "/report.html")
+print("ran on", keras.backend.backend(), "with tensorflow" if "tensorflow" in sys.modules else "without tensorflow")
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    place = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(place), str(ROOT)]
+    subprocess.run(command, check=True, timeout=300)
+    return next(place.glob("*.whl"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("keras", "ran on jax without tensorflow"),
+        ("torch,keras-only", "ran on torch without tensorflow"),
+        ("tensorflow", "ran on tensorflow with tensorflow"),
+    ],
+)
+def test_a_fresh_environment_runs_a_search(wheel, tmp_path, extra, said):
+    venv.create(tmp_path / "env", with_pip=True)
+    python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    # No extra holds Keras without JAX: whoever has PyTorch installs Keras beside it.
+    wanted = [f"{wheel}[torch]", "keras"] if extra == "torch,keras-only" else [f"{wheel}[{extra}]"]
+    command = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", *wanted]
+    subprocess.run(command, check=True, timeout=600)
+    environ = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    environ["HOME"] = str(tmp_path)  # Without a keras.json that names a backend.
+    run = subprocess.run(
+        [python, "-c", SEARCH], capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=300, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert said in run.stdout
+    assert "Keras" in run.stdout
+    assert f"on {said.split()[2]}" in run.stdout

@@ -1,0 +1,306 @@
+"""What a tuner promises across runs of its script: continuing, telling what changed, losing nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import choritsu as ct
+from choritsu.cli import app
+from choritsu.errors import (
+    ChangedSearchError,
+    FatalTypeError,
+    FatalValueError,
+    ForeignStoreError,
+    ObjectiveError,
+    SpaceError,
+    TooManyFailuresError,
+)
+from choritsu.trials import Status
+
+
+def parabola(hp):
+    return (hp.Float("x", -1, 1) - 0.3) ** 2 + hp.Int("n", 0, 3)
+
+
+def tuned(directory, function=parabola, **arguments):
+    arguments = {"max_trials": 5, "seed": 0, "directory": directory, "project_name": "search", **arguments}
+    return ct.RandomSearch(function, **arguments)
+
+
+def outcomes(tuner):
+    return [(trial.values, trial.score, trial.status) for trial in tuner.history]
+
+
+def test_a_second_run_keeps_what_is_finished_and_counts_it(tmp_path):
+    calls = []
+
+    def counted(hp):
+        calls.append(1)
+        return parabola(hp)
+
+    tuned(tmp_path, counted, max_trials=3).search(verbose=0)
+    again = tuned(tmp_path, counted, max_trials=5)
+    assert again.remaining_trials() == 2
+    again.search(verbose=0)
+    assert len(calls) == 5
+    whole = tuned(tmp_path / "other", max_trials=5)
+    whole.search(verbose=0)
+    assert outcomes(again) == outcomes(whole)
+
+
+def test_a_finished_search_returns_at_once(tmp_path):
+    tuned(tmp_path).search(verbose=0)
+    again = tuned(tmp_path, lambda hp: pytest.fail("nothing was left to do"))
+    again.search(verbose=0)
+    assert len(again.history) == 5
+
+
+def test_overwrite_begins_anew_and_spares_other_files(tmp_path):
+    tuned(tmp_path).search(verbose=0)
+    mine = tmp_path / "search" / "notes.txt"
+    mine.write_text("mine")
+    assert len(tuned(tmp_path).history) == 5
+    assert len(tuned(tmp_path, overwrite=True).history) == 0
+    assert mine.read_text() == "mine"
+
+
+def test_a_seed_drawn_once_is_kept(tmp_path):
+    first = tuned(tmp_path, seed=None, max_trials=2)
+    first.search(verbose=0)
+    assert tuned(tmp_path, seed=None).seed == first.seed
+    assert tuned(tmp_path / "other", seed=None).seed != first.seed
+
+
+def test_a_changed_range_is_told_with_the_choices(tmp_path):
+    tuned(tmp_path).search(verbose=0)
+
+    def wider(hp):
+        return hp.Float("x", -2, 1) ** 2
+
+    again = tuned(tmp_path, wider, max_trials=9)
+    with pytest.raises(ChangedSearchError) as caught:
+        again.search(verbose=0)
+    text = str(caught.value)
+    assert "min_value=-1.0" in text
+    assert "min_value=-2.0" in text
+    for choice in ("overwrite=True", "project_name", "undo"):
+        assert choice in text
+    assert len(again.history.completed) == 5
+    accepted = tuned(tmp_path, wider, max_trials=9, accept_changes=True)
+    accepted.search(verbose=0)
+    assert accepted.history.space.named("x")[0].min_value == -2.0
+    assert len(accepted.history.completed) >= 8
+
+
+def test_a_changed_objective_is_told_before_anything_runs(tmp_path):
+    tuned(tmp_path, objective=ct.Objective("a", "min"), function=lambda hp: {"a": hp.Int("n", 0, 3)}).search(verbose=0)
+    with pytest.raises(ChangedSearchError, match='was Objective\\(name="a", direction="min"\\).*"max"'):
+        tuned(tmp_path, objective=ct.Objective("a", "max"))
+    accepted = tuned(tmp_path, objective=ct.Objective("a", "max"), accept_changes=True)
+    assert accepted.history.best.values == {"n": 3}
+
+
+def test_a_foreign_file_is_refused_and_untouched(tmp_path):
+    place = tmp_path / "search"
+    place.mkdir()
+    with sqlite3.connect(place / "search.db") as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    before = (place / "search.db").read_bytes()
+    with pytest.raises(ForeignStoreError):
+        tuned(tmp_path)
+    assert (place / "search.db").read_bytes() == before
+    assert sorted(path.name for path in place.iterdir()) == ["search.db"]
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda hp: None, "returned None"),
+        (lambda hp: "good", "return a number"),
+        (lambda hp: float("nan"), "nan"),
+        (lambda hp: float("inf"), "inf"),
+        (lambda hp: {"accuracy": 1.0}, "default_objective"),
+        (lambda hp: {}, "at least one metric"),
+        (lambda hp: 1 / 0, "ZeroDivisionError"),
+        (lambda hp: hp.Int("n", 3, 1), "min_value=3"),
+        (lambda hp, trial: trial.report(loss="low"), "single number"),
+    ],
+)
+def test_whatever_a_function_does_its_trial_fails_readably_and_the_search_goes_on(tmp_path, function, reason):
+    def sometimes(hp, trial):
+        hp.Float("x", 0, 1)
+        if trial.number == 1:
+            return function(hp) if function.__code__.co_argcount == 1 else function(hp, trial)
+        return 1.0
+
+    tuner = tuned(tmp_path, sometimes, max_trials=3)
+    tuner.search(verbose=0)
+    assert [trial.status for trial in tuner.history] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+    assert reason in tuner.history[1].message
+
+
+def test_three_failures_in_a_row_stop_the_search_with_the_traceback(tmp_path):
+    def broken(hp):
+        hp.Float("x", 0, 1)
+        raise ValueError("the file is missing")
+
+    tuner = tuned(tmp_path, broken, max_trials=10)
+    with pytest.raises(TooManyFailuresError, match="the file is missing") as caught:
+        tuner.search(verbose=0)
+    assert "in broken" in str(caught.value)
+    assert len(tuner.history) == 3
+
+
+def test_a_function_that_fails_before_it_asks_is_no_silent_success(tmp_path):
+    def broken(hp):
+        raise ValueError("no data")
+
+    with pytest.raises(TooManyFailuresError, match="no data"):
+        tuned(tmp_path, broken).search(verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"objective": "my_metric"}, ObjectiveError, 'Objective\\(.my_metric., "min"\\)'),
+        ({"objective": ct.Objective("a", "min"), "max_trials": 0}, ValueError, "max_trials"),
+        ({"executions_per_trial": 0}, ValueError, "executions_per_trial"),
+        ({"seed": 1.5}, ValueError, "seed"),
+        ({"tune_new_entries": False}, ValueError, "hyperparameters"),
+        ({"keep_best_models": 0}, ValueError, "keep_best_models"),
+        ({"max_trails": 5}, TypeError, "max_trails"),
+        ({"hyperparameters": 3}, SpaceError, "Space"),
+    ],
+)
+def test_bad_arguments_are_refused_at_the_door(tmp_path, arguments, error, says):
+    with pytest.raises(error, match=says):
+        tuned(tmp_path, **arguments)
+
+
+@pytest.mark.parametrize("thing", [None, 3, ct.HyperModel])
+def test_what_cannot_be_tuned_is_refused(tmp_path, thing):
+    with pytest.raises((TypeError, FatalTypeError), match=r"hypermodel|HyperModel\(\)"):
+        tuned(tmp_path, thing)
+
+
+def test_data_for_a_function_that_takes_none_is_refused(tmp_path):
+    with pytest.raises(FatalValueError, match="trains by itself"):
+        tuned(tmp_path, lambda hp, trial: 0.0).search([1, 2, 3], verbose=0)
+
+
+def test_enqueued_values_come_first_and_only_once(tmp_path):
+    for _ in range(2):
+        tuner = tuned(tmp_path)
+        tuner.enqueue({"x": 0.5, "n": 2})
+        tuner.enqueue({})
+        tuner.search(verbose=0)
+    values = [dict(trial.values) for trial in tuner.history]
+    assert values[:2] == [{"x": 0.5, "n": 2}, {"x": -1.0, "n": 0}]
+    assert len(values) == 5
+    assert {"x": 0.5, "n": 2} not in values[2:]
+    with pytest.raises(SpaceError, match="'x'"):
+        tuner.enqueue({"x": 7.0})
+
+
+def test_a_static_space_can_be_given_instead(tmp_path):
+    space = ct.Space((ct.Int("units", 1, 3), ct.Choice("act", ["relu", "tanh"])))
+    tuner = tuned(
+        tmp_path, lambda hp: hp.get("units") + len(hp["act"]), hyperparameters=space, max_trials=99, seed=3
+    )
+    tuner.search(verbose=0)
+    assert len(tuner.history) == 6
+    assert {(trial.values["units"], trial.values["act"]) for trial in tuner.history} == {
+        (units, act) for units in (1, 2, 3) for act in ("relu", "tanh")
+    }
+
+
+def test_two_processes_share_one_search(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time, choritsu as ct\n"
+        "def f(hp):\n"
+        "    time.sleep(0.05)\n"
+        "    return hp.Float('x', 0, 1)\n"
+        f"t = ct.RandomSearch(f, max_trials=30, seed=1, directory={str(tmp_path)!r}, project_name='search')\n"
+        "t.search(verbose=0)\n"
+        "print(len(t.history.completed))\n"
+    )
+    runs = [subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [run.communicate(timeout=60)[0].strip() for run in runs] == ["30", "30"]
+    with sqlite3.connect(tmp_path / "search" / "search.db") as connection:
+        claims, workers = connection.execute("SELECT count(*), count(DISTINCT worker) FROM claims").fetchone()
+    connection.close()
+    assert (claims, workers) == (30, 2)
+
+
+def test_the_command_line_reads_a_search(tmp_path):
+    def train(hp, trial):
+        if hp.Int("n", 0, 3) == 2:
+            raise ValueError("two is too many")
+        trial.report(loss=1.0)
+
+    tuner = tuned(tmp_path, train, objective="loss")
+    tuner.search(verbose=0)
+    runner, place = CliRunner(), str(tmp_path / "search")
+    shown = runner.invoke(app, ["show", place]).output
+    assert "4 hyper" not in shown
+    assert "0 to 3" in shown
+    assert "loss" in shown
+    failed = next(trial for trial in tuner.history if trial.status is Status.FAILED)
+    assert "Traceback" in runner.invoke(app, ["show", place, "--trial", str(failed.number)]).output
+    best = json.loads(runner.invoke(app, ["best", place, "--json"]).output)
+    assert best["score"] == 1.0
+    assert eval(runner.invoke(app, ["best", place]).output) == tuner.history.best.values
+    for name in ("out.csv", "out.json"):
+        assert runner.invoke(app, ["export", place, "-o", str(tmp_path / name)]).exit_code == 0
+        assert (tmp_path / name).stat().st_size > 100
+    assert runner.invoke(app, ["report", place]).exit_code == 0
+    assert "<html" in (Path(place) / "report.html").read_text()[:200]
+
+
+def test_what_the_command_line_refuses_is_a_sentence(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", "from choritsu.cli import main; main()", "show", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert "no search lies in" in run.stderr
+
+
+def test_printed_lines_tell_the_course_of_a_search(tmp_path, capsys):
+    tuned(tmp_path, max_trials=2).search(verbose=2)
+    tuned(tmp_path, max_trials=3).search(verbose=2)
+    printed = capsys.readouterr().out
+    assert "Trial 0:" in printed
+    assert "Continuing: 2 trials made earlier, best" in printed
+    assert "Done: max_trials=3 trials have been made." in printed
+    capsys.readouterr()
+    tuned(tmp_path, max_trials=4).search(verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_data_frame_has_a_row_a_trial(tmp_path):
+    tuner = tuned(tmp_path)
+    tuner.search(verbose=0)
+    frame = tuner.to_dataframe()
+    assert len(frame) == 5
+    assert frame["score"].min() == tuner.history.best.score
+
+
+def test_a_notebook_shows_a_table(tmp_path):
+    tuner = tuned(tmp_path)
+    tuner.search(verbose=0)
+    page = tuner._repr_html_()
+    assert "<pre" in page
+    assert "default_objective" in page
