@@ -52,6 +52,12 @@ def floats(draw, name="x", stepped=None, samplings=SAMPLINGS):
     least = -1e308 if sampling == "linear" else 5e-324
     ends = st.floats(least, 1e308) | st.floats(max(least, 1e-6), 1e3) | st.integers(1, 50).map(lambda n: n / 10)
     low, high = sorted([draw(ends), draw(ends)])
+    if sampling == "reverse_log":
+        # Its finest steps, of the size of `low`, must be seen beside `high`.
+        low = max(low, high / 1e9)
+    if stepped is not False and sampling == "log":
+        # Below this a float has no longer all its digits.
+        low, high = max(low, 1e-300), max(high, 1e-300)
     step = None
     if stepped or (stepped is None and draw(st.booleans())):
         if sampling == "linear":

@@ -277,7 +277,7 @@ class TestCallbacks:
         assert begun == [True, True]
         assert statuses(tuner) == ["COMPLETED"] * 2
 
-    def test_what_the_constructor_makes_is_made_for_each_training(self, search):
+    def test_a_function_makes_them_for_each_training(self, search):
         made = []
 
         def make():

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -232,6 +230,13 @@ class TestContinuousAxes:
         parameter = Float("x", 0.5, 0.999, sampling="reverse_log")
         assert parameter.from_unit(0.9) - parameter.from_unit(0.8) < parameter.from_unit(0.2) - parameter.from_unit(0.1)
 
+    @pytest.mark.parametrize("sampling", ["linear", "log", "reverse_log"])
+    def test_two_neighbouring_floats(self, sampling):
+        low, high = 1e-6, math.nextafter(1e-6, 1)
+        parameter = Float("x", low, high, sampling=sampling)
+        assert parameter.from_unit(parameter.to_unit(low)) == low
+        assert parameter.from_unit(parameter.to_unit(high)) == high
+
     def test_ten_values_are_listed(self):
         listed = Float("x", 0, 9).listed()
         assert listed == pytest.approx(range(10))
@@ -328,12 +333,12 @@ class TestRefusals:
         with pytest.raises(SpaceError, match="'width'"):
             Int("width", 0, 2**60)
 
-    @pytest.mark.parametrize("listed", [[], (), range(0), set(), np.array([])])
+    @pytest.mark.parametrize("listed", [[], (), range(0), np.array([])])
     def test_nothing_to_choose_from(self, listed):
         with pytest.raises(SpaceError, match=r"'act'.*at least one"):
             Choice("act", listed)
 
-    @pytest.mark.parametrize("listed", ["relu", None, 3, {"a": 1}, object()])
+    @pytest.mark.parametrize("listed", ["relu", b"relu", None, 3, {"a": 1}, {1, 2}, object()])
     def test_what_is_no_list(self, listed):
         with pytest.raises(SpaceError, match=r"'act'.*must be a list"):
             Choice("act", listed)
@@ -382,8 +387,8 @@ class TestRefusals:
         child = Int("layers", 1, 2, conditions=(Condition("deep", (True,)),))
         with pytest.raises(SpaceError, match=r"'layers' depends on 'deep'.*ask for 'deep' first"):
             Space((child, Boolean("deep")))
-        with pytest.raises(SpaceError, match="'deep'"):
-            Space((Int("layers", 1, 2, conditions=(Condition("layers", (1,)),)), Boolean("deep")))
+        with pytest.raises(SpaceError, match="'layers' depends on 'layers'"):
+            Space((Int("layers", 1, 2, conditions=(Condition("layers", (1,)),)),))
 
     def test_one_name_with_two_definitions(self):
         with pytest.raises(RedefinedError, match="'x'") as caught:
@@ -460,16 +465,6 @@ class TestValues:
         assert Choice("x", np.array([1, 2])).values == (1, 2)
         assert Choice("x", range(3)).values == (0, 1, 2)
         assert Int("x", np.int64(1), np.float64(8.0)) == Int("x", 1, 8)
-
-    def test_a_set_is_read_in_the_same_order_by_every_process(self):
-        code = "from choritsu.space import Choice; print(Choice('x', set('abcdefgh')).values)"
-        seen = {
-            subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
-            ).stdout
-            for seed in ("1", "2", "3")
-        }
-        assert len(seen) == 1
 
     @pytest.mark.parametrize(
         ("listed", "ordered"), [([1, 2.5], True), ([1, True], False), (["a", "b"], False), ([1, None], False)]
@@ -576,6 +571,10 @@ class TestSpaces:
     def test_a_parent_may_offer_an_empty_tuple(self):
         child = Boolean("b", conditions=(Condition("a", ((),)),))
         assert Space((Choice("a", ((), 1)), child)).size == 3
+
+    def test_a_condition_on_what_lies_between_the_steps_unlocks_nothing(self):
+        child = Boolean("b", conditions=(Condition("a", (3, 5)),))
+        assert Space((Int("a", 0, 10, step=5), child)).size == 4
 
     def test_many_switches_are_counted_at_once(self):
         switches = [

@@ -56,6 +56,7 @@ class Display(Protocol):
 
     def begin(self, history: History) -> None: ...
     def show(self, event: Event, history: History) -> None: ...
+    def wait(self, history: History) -> None: ...
     def end(self, done: Done, history: History) -> None: ...
     def close(self) -> None: ...
 
@@ -99,6 +100,7 @@ class Silence:
 
     def begin(self, history: History) -> None: ...
     def show(self, event: Event, history: History) -> None: ...
+    def wait(self, history: History) -> None: ...
     def end(self, done: Done, history: History) -> None: ...
     def close(self) -> None: ...
 
@@ -128,6 +130,12 @@ def ending(facts: Facts, done: Done, history: History) -> list[str]:
         values = ", ".join(f"{name}={show(value)}" for name, value in best.values.items())
         lines.append(f"Best {facts.objective.name} {number(best.score or 0.0)} (trial {best.number}): {values}")
     return lines
+
+
+def waiting(history: History) -> str:
+    """Say whom a search waits for that has nothing left to start."""
+    others = [str(trial.number) for trial in history.having(Status.RUNNING)]
+    return f"Waiting for trial {', '.join(others)}, which another process is training."
 
 
 def _values(values: Mapping[str, Any]) -> str:
@@ -184,6 +192,9 @@ class Lines:
             self._print(line)
         sys.stdout.flush()
 
+    def wait(self, history: History) -> None:
+        self._print(waiting(history))
+
     def end(self, done: Done, history: History) -> None:
         for line in ending(self._facts, done, history):
             self._print(line)
@@ -238,6 +249,9 @@ class LiveDisplay:
                     self._console.print(cut(line, 400), markup=False)
                     if values:
                         self._console.print(f"         {values}", markup=False, style="dim")
+
+    def wait(self, history: History) -> None:
+        self._console.print(waiting(history), markup=False)
 
     def end(self, done: Done, history: History) -> None:
         self.close()

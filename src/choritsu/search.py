@@ -150,6 +150,7 @@ class Search:
         store: where it is kept.
         executor: who runs it.
         watch: is told each event.
+        idle: is told the history when there is nothing to do but to wait for other processes.
         clock: the time.
         heartbeat: whether to renew leases in the background while trials run.
     """
@@ -161,6 +162,7 @@ class Search:
         executor: Executor,
         *,
         watch: Watch = lambda event, history: None,  # noqa: ARG005
+        idle: Callable[[History], None] = lambda history: None,  # noqa: ARG005
         clock: Clock | None = None,
         heartbeat: bool = True,
     ) -> None:
@@ -168,6 +170,7 @@ class Search:
         self._store = store
         self._executor = executor
         self._watch = watch
+        self._idle = idle
         self._clock = clock or Clock()
         self._worker = me()
         self._heartbeat = heartbeat
@@ -188,15 +191,20 @@ class Search:
             FatalError: when the user's function demanded it.
         """
         with _Heartbeat(self._store, self._held, self._plan.lease, self._clock, active=self._heartbeat):
+            waiting = False
             while True:
                 if self._too_many is not None:
                     raise self._too_many
                 done = self._fill()
                 if self._executor.running:
                     self._executor.wait(self._handle, seconds=1.0)
+                    waiting = False
                 elif done is not None:
                     return done
                 else:
+                    if not waiting:
+                        self._idle(self._store.history())
+                    waiting = True
                     self._clock.sleep(0.2)
 
     def _fill(self) -> Done | None:

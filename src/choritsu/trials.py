@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast, overload
 
 from choritsu.errors import ObjectiveError
-from choritsu.space import Parameter, Space, Tried
+from choritsu.space import Combination, Parameter, Space, Tried, combination
 
 Direction: TypeAlias = Literal["min", "max"]
 
@@ -316,6 +316,18 @@ class Trial:
         """How long it took from its first start to its last end."""
         return None if self.ended is None else self.ended - self.started
 
+    @cached_property
+    def combination(self) -> Combination | None:
+        """What an oracle must not suggest again; None where nothing is known to have been tried."""
+        if self.status is Status.COMPLETED:
+            return combination(self.values)
+        if self.status is Status.REFUSED:
+            return combination(self.values) if self.values else None
+        # What failed may have failed by accident before it asked for everything: only the same whole
+        # combination is held to be a repetition. What asked for nothing yet would seem to cover everything.
+        whole = {**self.suggested, **self.values}
+        return combination(whole) if whole else None
+
 
 @dataclass(frozen=True)
 class History(Sequence[Trial]):
@@ -364,12 +376,7 @@ class History(Sequence[Trial]):
     @cached_property
     def tried(self) -> Tried:
         """What has been tried, for oracles that must not repeat it."""
-        return Tried(
-            combination
-            for trial in self.trials
-            # A trial that asked for nothing yet would seem to cover everything.
-            if (combination := _covered(trial)) or trial.status is Status.COMPLETED
-        )
+        return Tried.of(trial.combination for trial in self.trials if trial.combination is not None)
 
     def after(self, event: Event) -> History:
         """Give the history once `event` has happened: the one place where events become trials."""
@@ -401,14 +408,6 @@ class History(Sequence[Trial]):
                 case _:
                     trials[event.number] = _moved(trials[event.number], event)
         return replace(self, space=space, trials=tuple(trials))
-
-
-def _covered(trial: Trial) -> Mapping[str, Any]:
-    if trial.status in (Status.COMPLETED, Status.REFUSED):
-        return trial.values
-    # What failed may have failed by accident before it asked for everything: only the same whole
-    # combination is held to be a repetition.
-    return {**trial.suggested, **trial.values}
 
 
 # -- events ----------------------------------------------------------------------------------------

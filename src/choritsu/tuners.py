@@ -288,7 +288,7 @@ class Tuner:
                     if isinstance(event, Finished | Failed | Refused):
                         tidy()
 
-                done = Search(plan, self._store, executor, watch=watch).run()
+                done = Search(plan, self._store, executor, watch=watch, idle=display.wait).run()
             display.end(done, self._store.history())
         except RedefinedError as error:
             if known.named(error.name):
@@ -516,15 +516,18 @@ class Tuner:
 
     def _prune(self, history: History) -> None:
         """Delete the weights of trials that are neither among the best nor running."""
-        kept = {trial.number for trial in history.completed[: self._keep_best_models]}
-        kept |= {trial.number for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
-        for trial in history:
-            if trial.number in kept:
+        # Only what is on disk is looked at: a search may have thousands of trials and few models.
+        directories = list(Path(self.project_dir).glob("trials/[0-9]*"))
+        if len(directories) <= self._keep_best_models:
+            return
+        kept = {trial.trial_id for trial in history.completed[: self._keep_best_models]}
+        kept |= {trial.trial_id for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
+        for directory in directories:
+            if directory.name in kept:
                 continue
-            directory = Path(self.get_trial_dir(trial.trial_id))
             for name in ("checkpoint.weights.h5", "build_config.json"):
                 (directory / name).unlink(missing_ok=True)
-            if directory.is_dir() and not any(directory.iterdir()):
+            if not any(directory.iterdir()):
                 directory.rmdir()
 
 

@@ -1,7 +1,9 @@
 """Search spaces: what can be tried. The only log and step arithmetic of the project lives here."""
 
 from choritsu.space.axes import Sampling as Sampling
+from choritsu.space.combinations import Combination as Combination
 from choritsu.space.combinations import Tried as Tried
+from choritsu.space.combinations import combination as combination
 from choritsu.space.combinations import untried as untried
 from choritsu.space.parameters import Boolean as Boolean
 from choritsu.space.parameters import Choice as Choice

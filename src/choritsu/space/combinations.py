@@ -9,11 +9,25 @@ written as scopes and for those written as a plain ``if``, which nobody can see 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from choritsu.space.parameters import Parameter
 from choritsu.space.space import Space
 from choritsu.space.values import canonical
+
+#: The names of a set of values, sorted, and the values as `canonical` texts in that order.
+Combination: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def combination(values: Mapping[str, Any]) -> Combination:
+    """Give a hashable form of a set of values, the same for all that are equal.
+
+    Example:
+        >>> combination({"units": 32, "act": "relu"})
+        (('act', 'units'), ('"relu"', '32'))
+    """
+    names = tuple(sorted(values))
+    return names, tuple(canonical(values[name]) for name in names)
 
 
 class Tried:
@@ -31,8 +45,19 @@ class Tried:
     def __init__(self, combinations: Iterable[Mapping[str, Any]] = ()) -> None:
         self._groups: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
         for values in combinations:
-            names = tuple(sorted(values))
-            self._groups.setdefault(names, set()).add(tuple(canonical(values[name]) for name in names))
+            self._add(combination(values))
+
+    @classmethod
+    def of(cls, combinations: Iterable[Combination]) -> Tried:
+        """Make it of what `combination` gave, which need not be computed again."""
+        tried = cls()
+        for known in combinations:
+            tried._add(known)
+        return tried
+
+    def _add(self, known: Combination) -> None:
+        names, texts = known
+        self._groups.setdefault(names, set()).add(texts)
 
     def covers(self, values: Mapping[str, Any]) -> bool:
         """Tell whether a trial with `values` would repeat an earlier one."""
