@@ -2,9 +2,14 @@
 
 import math
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from choritsu.space import Boolean, Choice, Condition, Fixed, Float, Int, Space, canonical
+
+# A shared machine may be slow at any moment; what is too slow has a test of its own.
+settings.register_profile("choritsu", deadline=None)
+settings.load_profile("choritsu")
 
 SAMPLINGS = ("linear", "log", "reverse_log")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, is_zipfile
 
 import keras
 import numpy as np
@@ -25,11 +26,13 @@ class Images:
 
     Args:
         name: for people.
+        project: the name of its search, so that results on other data are not mixed in.
         train: images and labels to train on.
         test: images and labels to validate on.
     """
 
     name: str
+    project: str
     train: tuple[Any, Any]
     test: tuple[Any, Any]
 
@@ -58,7 +61,7 @@ def digits() -> Images:
         ) from error
     data = load_digits()
     order = np.random.default_rng(0).permutation(len(data.images))
-    return _images("scikit-learn's digits", data.images[order] / 16.0, data.target[order], held_out=360)
+    return _images("scikit-learn's digits", "demo", data.images[order] / 16.0, data.target[order], held_out=360)
 
 
 def images_from(path: Path, samples: int | None) -> Images:
@@ -71,22 +74,28 @@ def images_from(path: Path, samples: int | None) -> Images:
     Raises:
         DemoError: when the file cannot be read or lacks an array.
     """
+    if not path.exists():
+        raise DemoError(f"there is no file {path}")
+    if not is_zipfile(path):
+        raise DemoError(f"{path} is no .npz file; write one with numpy.savez(file, x_train=..., y_train=..., ...)")
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in ("x_train", "y_train", "x_test", "y_test") if name not in file]
             if missing:
                 raise DemoError(f"{path} has no {', '.join(missing)}; it holds {', '.join(file.files) or 'nothing'}")
             arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadZipFile) as error:
         raise DemoError(f"{path} cannot be read as an .npz file of arrays: {error}") from error
     taken = slice(None, samples)
     held_out = slice(None, None if samples is None else max(1, samples // 5))
     x = np.concatenate([arrays["x_train"][taken], arrays["x_test"][held_out]])
     y = np.concatenate([arrays["y_train"][taken].ravel(), arrays["y_test"][held_out].ravel()])
-    return _images(path.name, x / (255.0 if x.max() > 1 else 1.0), y, held_out=len(arrays["x_test"][held_out]))
+    return _images(
+        path.name, f"demo-{path.stem}", x / (255.0 if x.max() > 1 else 1.0), y, held_out=len(arrays["x_test"][held_out])
+    )
 
 
-def _images(name: str, x: Any, y: Any, held_out: int) -> Images:
+def _images(name: str, project: str, x: Any, y: Any, held_out: int) -> Images:
     if x.ndim == 3:
         x = x[..., None]
     if x.ndim != 4:
@@ -95,7 +104,7 @@ def _images(name: str, x: Any, y: Any, held_out: int) -> Images:
         raise DemoError(f"images must be at least 6 pixels wide and high, got {x.shape[1:3]}")
     x = x.astype("float32")
     labels = keras.utils.to_categorical(y.astype("int64"))
-    return Images(name, (x[:-held_out], labels[:-held_out]), (x[-held_out:], labels[-held_out:]))
+    return Images(name, project, (x[:-held_out], labels[:-held_out]), (x[-held_out:], labels[-held_out:]))
 
 
 def network(hp: HyperParameters, shape: tuple[int, ...], classes: int) -> Any:
@@ -143,7 +152,7 @@ def run(images: Images, directory: Path, *, trials: int, epochs: int, seed: int)
         max_trials=trials,
         seed=seed,
         directory=directory,
-        project_name="demo",
+        project_name=images.project,
     )
     made = len(tuner.history.having(Status.COMPLETED, Status.FAILED))
     if made >= trials:
@@ -153,7 +162,7 @@ def run(images: Images, directory: Path, *, trials: int, epochs: int, seed: int)
             max_trials=made + trials,
             seed=seed,
             directory=directory,
-            project_name="demo",
+            project_name=images.project,
         )
     print(f"Tuning a convolutional network on {images.name}: {len(images.train[0]):,} images of {images.shape}.\n")
     tuner.search_space_summary()

@@ -1,0 +1,46 @@
+"""A long search does not grow without bound."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import choritsu as ct
+
+
+def resident_megabytes() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_stays_where_it_is_from_trial_to_trial(tmp_path):
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("TensorFlow itself keeps about 10 MB a model, with or without a tuner")
+    x, y = np.random.rand(128, 32, 32, 3).astype("float32"), np.random.randint(0, 10, 128)
+    seen = []
+
+    def build(hp):
+        seen.append(resident_megabytes())
+        hp.Int("unused", 0, 1000)
+        model = keras.Sequential(
+            [
+                keras.layers.Conv2D(16, 3, activation="relu"),
+                keras.layers.Flatten(),
+                keras.layers.Dense(64, activation="relu"),
+                keras.layers.Dense(10, activation="softmax"),
+            ]
+        )
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    tuner = ct.RandomSearch(build, "val_accuracy", max_trials=40, seed=0, directory=tmp_path)
+    tuner.search(x, y, validation_split=0.25, epochs=1, verbose=0)
+    assert len(seen) == 41
+    # A model of 16 MB with its optimizer: without collection each trial would add several MB.
+    assert (seen[-1] - seen[20]) / 20 < 1.5
