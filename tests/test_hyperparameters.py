@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import os
 import pickle
 import subprocess
 import sys
@@ -183,7 +184,8 @@ class TestAsking:
 
 class TestAskingTwice:
     def test_the_same_question_has_the_same_answer(self):
-        hp = HyperParameters(choose=lambda parameter, values=iter([3, 4]): next(values))
+        values = iter([3, 4])
+        hp = HyperParameters(choose=lambda parameter: next(values))
         assert [hp.Int("x", 0, 9) for _ in range(3)] == [3, 3, 3]
         assert len(hp.space) == 1
 
@@ -357,7 +359,11 @@ class TestScopes:
         )
         seen = {
             subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+                [sys.executable, "-c", code],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, "PYTHONHASHSEED": seed},
             ).stdout
             for seed in ("1", "2", "3")
         }
