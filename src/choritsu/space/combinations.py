@@ -84,8 +84,6 @@ def untried(space: Space, tried: Tried) -> Iterator[dict[str, Any]]:
         >>> list(untried(Space((Int("a", 1, 2), Boolean("b"))), Tried([{"a": 1, "b": False}])))
         [{'a': 1, 'b': True}, {'a': 2, 'b': False}, {'a': 2, 'b': True}]
     """
-    listed = [_default_first(parameter) for parameter in space]
-
     def below(index: int, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
         # What is covered here is covered in every completion: the whole branch is done.
         if tried.covers(values):
@@ -93,7 +91,7 @@ def untried(space: Space, tried: Tried) -> Iterator[dict[str, Any]]:
         while index < len(space):
             parameter = space.parameters[index]
             if parameter.name not in values and all(condition.holds(values) for condition in parameter.conditions):
-                for value in listed[index]:
+                for value in _default_first(parameter):
                     yield from below(index + 1, {**values, parameter.name: value})
                 return
             index += 1
@@ -102,6 +100,12 @@ def untried(space: Space, tried: Tried) -> Iterator[dict[str, Any]]:
     return below(0, {})
 
 
-def _default_first(parameter: Parameter) -> list[Any]:
+def _default_first(parameter: Parameter) -> Iterator[Any]:
+    """Yield one by one, since an integer may have more values than fit into memory."""
     start = canonical(parameter.start)
-    return [parameter.start, *(value for value in parameter.listed() if canonical(value) != start)]
+    yield parameter.start
+    size = parameter.size
+    values = parameter.listed() if size is None else map(parameter.axis.value_at, range(size))
+    for value in values:
+        if canonical(value) != start:
+            yield value
