@@ -362,11 +362,18 @@ class HyperParameters:
 
     def _condition(self, parent_name: str, parent_values: Any) -> Condition:
         full = self._prefix + parent_name
-        if not any(parameter.name == full for parameter in self._met.values()) and full not in self._override:
+        known = full in self.values or full in self._override
+        if not known and not any(parameter.name == full for parameter in self._met.values()):
             raise SpaceError(
                 f"{full!r} was not asked for yet, so nothing can depend on it; ask for it before the scope"
             )
-        listed = parent_values if isinstance(parent_values, list | tuple | set | range) else [parent_values]
+        if isinstance(parent_values, set | frozenset):
+            # A set has no order of its own, and a condition must be the same in every process.
+            listed: Sequence[Any] = sorted(parent_values, key=canonical)
+        else:
+            listed = parent_values if isinstance(parent_values, list | tuple | range) else [parent_values]
+        if not listed:
+            raise SpaceError(f"{full!r}: a condition needs at least one value, got {parent_values!r}")
         return Condition(full, tuple(plain(value) for value in listed))
 
     def _ask(
@@ -420,7 +427,7 @@ class HyperParameters:
     def _fixed(self, parameter: Parameter) -> Any:
         if not all(condition.holds(self.values) for condition in parameter.conditions):
             return None
-        return copy.deepcopy(self.values.get(parameter.name, parameter.start))
+        return copy.deepcopy(self.values.setdefault(parameter.name, parameter.start))
 
     def _meet(self, parameter: Parameter) -> None:
         for twin in (self._known.find(parameter), self._met.get(parameter.key)):
@@ -430,11 +437,12 @@ class HyperParameters:
 
     def _answer(self, parameter: Parameter) -> Any:
         name = parameter.name
-        earlier = self._asked.setdefault(name, parameter)
+        earlier = self._asked.get(name, parameter)
         if earlier.definition != parameter.definition:
             raise redefined(earlier, parameter)
         if name not in self.values:
             self.values[name] = self._value(parameter)
+        self._asked[name] = parameter
         value = self.values[name]
         # A list or dict may be changed by its user; the space's own must stay as it is.
         return copy.deepcopy(value) if isinstance(value, list | dict) else value

@@ -323,7 +323,10 @@ class Trial:
             return combination(self.values)
         if self.status is Status.REFUSED:
             return combination(self.values) if self.values else None
-        # What failed may have failed by accident before it asked for everything: only the same whole
+        if self.status is Status.FAILED and self.values and not self.traceback:
+            # It ran to its end and diverged, so that it has asked for everything.
+            return combination(self.values)
+        # What raised may have done so by accident before it asked for everything: only the same whole
         # combination is held to be a repetition. What asked for nothing yet would seem to cover everything.
         whole = {**self.suggested, **self.values}
         return combination(whole) if whole else None

@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from choritsu.chance import unit
 from choritsu.decisions import Answer
 from choritsu.errors import (
     FailedTrialError,
@@ -17,7 +16,7 @@ from choritsu.errors import (
 )
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import Job, RunningTrial
-from choritsu.space import Parameter
+from choritsu.space import Parameter, drawn
 from choritsu.trials import Event, Failed, Finished, Interrupted, Refused, result_of
 
 #: Trains one trial; what it returns has been told to the trial by then.
@@ -30,7 +29,7 @@ def filler(job: Job) -> Callable[[Parameter], Any]:
     """Give the rule by which `job` finds values for parameters that nobody knew of."""
     if job.fill == "default":
         return lambda parameter: parameter.start
-    return lambda parameter: parameter.from_unit(unit(job.seed, "discovered", job.number, parameter.name))
+    return lambda parameter: drawn(job.seed, job.number, parameter)
 
 
 def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> None:
@@ -79,7 +78,7 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
         failed(error, final=True)
         raise
     except RedefinedError as error:
-        failed(error, final=True, trace=False)
+        failed(error, final=True)
         if job.known.named(error.name):
             raise
     except Exception as error:  # noqa: BLE001  # a user's function may raise anything

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from choritsu.decisions import Decision, Fill, Start
-from choritsu.oracles.random import exhausted
+from choritsu.decisions import Decision, Fill, Start, Wait
+from choritsu.oracles.random import exhausted, looks_around
 from choritsu.space import untried
 from choritsu.trials import History
 
@@ -28,6 +28,8 @@ class Grid:
 
     def suggest(self, history: History, number: int) -> Decision:  # noqa: ARG002  # what is left says it all
         """Give the first combination not tried yet; `Done` when none is left."""
+        if looks_around(history):
+            return Wait()
         for values in untried(history.space, history.tried):
             return Start(values)
         return exhausted(history)

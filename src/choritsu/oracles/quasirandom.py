@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from choritsu.chance import derive, unit
 from choritsu.decisions import Decision, Fill
 from choritsu.oracles.random import first_untried
+from choritsu.space import drawn
 from choritsu.trials import History
 
 #: Points are made with this many coordinates at least, so that a space that grows keeps its points.
@@ -45,9 +46,7 @@ class QuasiRandom:
         def draw(attempt: int) -> dict[str, Any]:
             # Beyond its own point a trial turns to chance: the points that follow belong to other trials.
             if attempt:
-                return history.space.assign(
-                    lambda parameter: parameter.from_unit(unit(self.seed, number, attempt, parameter.name))
-                )
+                return history.space.assign(lambda parameter: drawn(self.seed, number, parameter, attempt))
             point = dict(
                 zip((item.key for item in history.space), self._point(number, len(history.space)), strict=False)
             )

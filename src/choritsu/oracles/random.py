@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from choritsu.chance import unit
-from choritsu.decisions import Decision, Done, Fill, Start
-from choritsu.space import Parameter, describe_size, untried
-from choritsu.trials import History
+from choritsu.decisions import Decision, Done, Fill, Start, Wait
+from choritsu.space import describe_size, drawn, untried
+from choritsu.trials import History, Status
 
 #: How often a repetition is drawn anew before the combinations that remain are listed.
 DRAWS = 64
@@ -42,9 +42,7 @@ class Random:
         """Draw a combination that was not tried yet; `Done` when none is left."""
 
         def draw(attempt: int) -> dict[str, Any]:
-            return history.space.assign(
-                lambda parameter: parameter.from_unit(unit(self.seed, number, attempt, parameter.name))
-            )
+            return history.space.assign(lambda parameter: drawn(self.seed, number, parameter, attempt))
 
         return first_untried(history, draw, choice=lambda: unit(self.seed, number, "remaining"))
 
@@ -58,8 +56,11 @@ def first_untried(history: History, draw: Callable[[int], dict[str, Any]], choic
         choice: gives a number in [0, 1) that picks one of the remaining combinations, when draws keep repeating.
 
     Returns:
-        `Start` with a new combination, or `Done` when every combination was tried.
+        `Start` with a new combination, `Wait` while it cannot be told what would repeat a trial, or `Done`
+        when every combination was tried.
     """
+    if looks_around(history):
+        return Wait()
     tried = history.tried
     for attempt in range(DRAWS):
         values = draw(attempt)
@@ -71,9 +72,14 @@ def first_untried(history: History, draw: Callable[[int], dict[str, Any]], choic
     return Start(remaining[int(choice() * len(remaining))])
 
 
+def looks_around(history: History) -> bool:
+    """Tell whether a trial is running that was started without knowing of any parameter: nobody knows its values."""
+    return any(not trial.suggested and not trial.enqueued for trial in history.having(Status.RUNNING))
+
+
 def exhausted(history: History) -> Done:
     """Say that nothing is left to try."""
-    infinite = any(isinstance(parameter, Parameter) and parameter.size is None for parameter in history.space)
+    infinite = any(parameter.size is None for parameter in history.space)
     return Done(
         "every listed combination has been tried"
         if infinite

@@ -70,6 +70,11 @@ class Listed:
         raise ValueError(f"{value!r} is none of {list(self.values)!r}")
 
 
+def _powers(low: float, high: float, step: float) -> float:
+    """Give the number n with ``low * step**n == high``; the ratio itself may be too large for a float."""
+    return (math.log(high) - math.log(low)) / math.log(step)
+
+
 def _exact(number: float) -> Decimal:
     """Read a float as the decimal number its user wrote, so that 0 + 5 * 0.2 is 1.0."""
     return Decimal(repr(number))
@@ -93,7 +98,7 @@ class Stepped:
         if self.sampling == "linear":
             return int((_exact(self.high) - _exact(self.low)) / _exact(self.step)) + 1
         # The logarithm of a whole power may come out a hair below it.
-        powers = math.log(self.high / self.low) / math.log(self.step)
+        powers = _powers(self.low, self.high, self.step)
         return int(powers + 1e-9 * max(1.0, powers)) + 1
 
     def _number(self, value: Decimal) -> float:
@@ -114,10 +119,10 @@ class Stepped:
         if self.sampling == "linear":
             index = round((_exact(value) - _exact(self.low)) / _exact(self.step))
         elif self.sampling == "log":
-            index = round(math.log(value / self.low) / math.log(self.step))
+            index = round(_powers(self.low, value, self.step))
         else:
-            mirrored = (self.low + self.high - value) / self.low
-            index = self.size - 1 - round(math.log(max(mirrored, 1.0)) / math.log(self.step))
+            mirrored = max(self.low + self.high - value, self.low)
+            index = self.size - 1 - round(_powers(self.low, mirrored, self.step))
         return (min(max(index, 0), self.size - 1) + 0.5) / self.size
 
 

@@ -84,6 +84,7 @@ def untried(space: Space, tried: Tried) -> Iterator[dict[str, Any]]:
         >>> list(untried(Space((Int("a", 1, 2), Boolean("b"))), Tried([{"a": 1, "b": False}])))
         [{'a': 1, 'b': True}, {'a': 2, 'b': False}, {'a': 2, 'b': True}]
     """
+
     def below(index: int, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
         # What is covered here is covered in every completion: the whole branch is done.
         if tried.covers(values):

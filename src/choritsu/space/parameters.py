@@ -334,7 +334,7 @@ class Float(Parameter):
             ("sampling", sampling),
         ):
             object.__setattr__(self, key, value)
-        if step is not None and (high - low) / step >= MOST_VALUES:
+        if step is not None and sampling == "linear" and (high - low) / step >= MOST_VALUES:
             raise SpaceError(f"{name!r}: step={step!r} is too fine for its range; leave the step out")
 
     @cached_property

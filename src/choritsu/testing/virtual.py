@@ -268,7 +268,8 @@ def _values(job: Job) -> dict[str, Any]:
     """Ask for every parameter known, as a function that branches only on conditions does."""
     hp = HyperParameters(job.given, known=job.known, override=job.override, choose=filler(job))
     for parameter in job.known:
-        hp.ask(parameter)
+        if parameter.name not in hp:
+            hp.ask(parameter)
     return hp.asked
 
 
