@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 from choritsu.space.values import canonical
@@ -96,7 +96,10 @@ class Stepped:
     @property
     def size(self) -> int:
         if self.sampling == "linear":
-            return int((_exact(self.high) - _exact(self.low)) / _exact(self.step)) + 1
+            # Rounded down, so that the last value never lies beyond the end.
+            exact = Context(prec=50, rounding=ROUND_FLOOR)
+            width = exact.subtract(_exact(self.high), _exact(self.low))
+            return int(exact.divide(width, _exact(self.step))) + 1
         # The logarithm of a whole power may come out a hair below it.
         powers = _powers(self.low, self.high, self.step)
         return int(powers + 1e-9 * max(1.0, powers)) + 1
@@ -121,7 +124,7 @@ class Stepped:
         elif self.sampling == "log":
             index = round(_powers(self.low, value, self.step))
         else:
-            mirrored = max(self.low + self.high - value, self.low)
+            mirrored = max(self.high - value + self.low, self.low)
             index = self.size - 1 - round(_powers(self.low, mirrored, self.step))
         return (min(max(index, 0), self.size - 1) + 0.5) / self.size
 
@@ -192,7 +195,7 @@ class Continuous:
         elif self.sampling == "log":
             value = self._log(u)
         else:
-            value = self.low + self.high - self._log(1.0 - u)
+            value = self.high - self._log(1.0 - u) + self.low
         return min(max(value, self.low), self.high)
 
     def _log(self, u: float) -> float:
@@ -207,8 +210,10 @@ class Continuous:
         elif self.sampling == "log":
             u = self._position(value)
         else:
-            u = 1.0 - self._position(max(self.low + self.high - value, self.low))
+            u = 1.0 - self._position(max(self.high - value + self.low, self.low))
         return min(max(u, 0.0), 1.0)
 
     def _position(self, value: float) -> float:
-        return (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
+        width = math.log(self.high) - math.log(self.low)
+        # Between neighbouring floats there may be no room for logarithms.
+        return (math.log(value) - math.log(self.low)) / width if width else float(value > self.low)

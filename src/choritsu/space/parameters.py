@@ -33,11 +33,19 @@ class Condition:
     name: str
     values: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, list | tuple) or not self.values:
+            raise SpaceError(f"{self.name!r}: a condition needs a list of values, at least one, got {self.values!r}")
+        object.__setattr__(self, "values", tuple(self.values))
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """The values as `canonical` texts."""
+        return frozenset(canonical(value) for value in self.values)
+
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Tell whether `values` meets the demand; an absent parent does not."""
-        if self.name not in values:
-            return False
-        return canonical(values[self.name]) in {canonical(value) for value in self.values}
+        return self.name in values and canonical(values[self.name]) in self.texts
 
     def __str__(self) -> str:
         if len(self.values) == 1:
@@ -162,9 +170,16 @@ def _checked_name(name: Any) -> str:
 
 def _number(name: str, argument: str, value: Any) -> float:
     value = plain(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _fits_a_float(value):
         raise SpaceError(f"{name!r}: {argument} must be a finite number, got {value!r}")
     return value
+
+
+def _fits_a_float(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _integer(name: str, argument: str, value: Any) -> int:
@@ -254,7 +269,7 @@ class Int(Parameter):
             ("sampling", sampling),
         ):
             object.__setattr__(self, key, value)
-        if (high - low) // (step or 1) >= MOST_VALUES:
+        if (self.axis.size or 0) > MOST_VALUES:
             raise SpaceError(f"{name!r}: more than 2**52 integers cannot be told apart; use Float")
 
     @cached_property
@@ -334,7 +349,7 @@ class Float(Parameter):
             ("sampling", sampling),
         ):
             object.__setattr__(self, key, value)
-        if step is not None and sampling == "linear" and (high - low) / step >= MOST_VALUES:
+        if (self.axis.size or 0) > MOST_VALUES:
             raise SpaceError(f"{name!r}: step={step!r} is too fine for its range; leave the step out")
 
     @cached_property
@@ -376,7 +391,7 @@ def _kept(name: str, value: Any) -> Any:
             f"{name!r}: {error}; offer its name instead and look it up: "
             f"{{'a': first, 'b': second}}[hp.Choice({name!r}, ['a', 'b'])]"
         ) from None
-    if '"nan"' in encoded and isinstance(value, float):
+    if encoded == "nan" or '{"float":"nan"}' in encoded:
         raise SpaceError(f"{name!r}: nan cannot be a choice, since it equals nothing; use None")
     return value
 

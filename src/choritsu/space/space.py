@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from choritsu.errors import RedefinedError, SpaceError
 from choritsu.space.parameters import Condition as Condition
 from choritsu.space.parameters import Parameter, parameter_from_json
-from choritsu.space.values import Json, canonical
+from choritsu.space.values import Json, canonical, decode
 
 
 @dataclass(frozen=True)
@@ -117,41 +118,11 @@ class Space:
         return values
 
     @cached_property
-    def parents(self) -> frozenset[str]:
-        """The names that some condition asks about."""
-        return frozenset(condition.name for parameter in self for condition in parameter.conditions)
-
-    @cached_property
     def size(self) -> int | None:
         """How many combinations there are, conditions respected; None when a float has no step."""
         if any(parameter.size is None for parameter in self.parameters):
             return None
-        return self._count(0, {})
-
-    def _count(self, index: int, assigned: dict[str, Any]) -> int:
-        if index == len(self.parameters):
-            return 1
-        parameter = self.parameters[index]
-        if parameter.name in assigned or not all(condition.holds(assigned) for condition in parameter.conditions):
-            return self._count(index + 1, assigned)
-        size = parameter.size or 0
-        if parameter.name not in self.parents:
-            # Its name must still be known as taken, should it stand again under other conditions.
-            return size * self._count(index + 1, {**assigned, parameter.name: None})
-        # Only the values that conditions mention differ in what they unlock; the rest count alike.
-        told = {
-            canonical(value): value
-            for child in self.parameters
-            for condition in child.conditions
-            if condition.name == parameter.name
-            for value in condition.values
-            if parameter.contains(value)
-        }
-        total = sum(self._count(index + 1, {**assigned, parameter.name: value}) for value in told.values())
-        rest = size - len(told)
-        if rest > 0:
-            total += rest * self._count(index + 1, {**assigned, parameter.name: _Other()})
-        return total
+        return math.prod(_count(part) for part in _parts(self.parameters))
 
     def to_json(self) -> list[dict[str, Json]]:
         """Encode the space as JSON; `Space.from_json` reads it."""
@@ -169,8 +140,66 @@ class Space:
         return cls(tuple(parameter_from_json(item) for item in data))
 
 
-class _Other(tuple[()]):
-    """Stands for a parent's values that no condition mentions; `canonical` of it matches no scalar choice."""
+def _parts(parameters: Sequence[Parameter]) -> list[list[Parameter]]:
+    """Split parameters into parts that do not depend on each other, by condition or by a shared name."""
+    part_of: dict[str, set[str]] = {}
+    for parameter in parameters:
+        joined = {parameter.name}
+        for name in (parameter.name, *(condition.name for condition in parameter.conditions)):
+            joined |= part_of.get(name, {name})
+        for name in joined:
+            part_of[name] = joined
+    parts: dict[int, list[Parameter]] = {}
+    for parameter in parameters:
+        parts.setdefault(id(part_of[parameter.name]), []).append(parameter)
+    return list(parts.values())
+
+
+def _count(parameters: Sequence[Parameter]) -> int:
+    """Count the combinations of finite parameters, walking them once.
+
+    Carried along is, for each set of values that can still matter, in how many ways it comes about. A value
+    is its `canonical` text, or "" for all those that no condition mentions.
+    """
+    last_needed = {
+        name: index
+        for index, parameter in enumerate(parameters)
+        for name in (parameter.name, *(condition.name for condition in parameter.conditions))
+    }
+    mentioned: dict[str, set[str]] = {}
+    for parameter in parameters:
+        for condition in parameter.conditions:
+            mentioned.setdefault(condition.name, set()).update(condition.texts)
+    ways: dict[frozenset[tuple[str, str]], int] = {frozenset(): 1}
+    for index, parameter in enumerate(parameters):
+        told = [text for text in _texts(parameter, mentioned) if last_needed[parameter.name] > index]
+        following: dict[frozenset[tuple[str, str]], int] = {}
+        for state, count in ways.items():
+            values = dict(state)
+            active = parameter.name not in values and all(
+                values.get(condition.name) in condition.texts for condition in parameter.conditions
+            )
+            branches: list[tuple[str | None, int]] = [(None, 1)]
+            if active:
+                rest = (parameter.size or 0) - len(told)
+                branches = [*((text, 1) for text in told), ("", rest)]
+            for text, times in branches:
+                kept = values if text is None else {**values, parameter.name: text}
+                still = frozenset((name, value) for name, value in kept.items() if last_needed[name] > index)
+                following[still] = following.get(still, 0) + count * times
+        ways = following
+    return sum(ways.values())
+
+
+def _texts(parameter: Parameter, mentioned: Mapping[str, set[str]]) -> list[str]:
+    """Give those of the values that conditions mention which the parameter can really take."""
+    wanted = mentioned.get(parameter.name, set())
+    found = []
+    for text in wanted:
+        value = decode(json.loads(text)) if text not in ("inf", "-inf", "nan") else float(text)
+        if parameter.contains(value) and canonical(parameter.axis.from_unit(parameter.axis.to_unit(value))) == text:
+            found.append(text)
+    return found
 
 
 def redefined(known: Parameter, asked: Parameter) -> RedefinedError:
