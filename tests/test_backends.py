@@ -198,3 +198,18 @@ class TestABackendThatNobodyChose:
         lines = self.search(tmp_path, "tensorflow", KERAS_BACKEND="torch").splitlines()
         assert "on torch" in lines[0]
         assert "ran on torch" in lines
+
+
+class TestCompiledPrograms:
+    def test_what_a_killed_process_left_half_written_does_not_stop_the_rest(self, tmp_path):
+        cache, environment = tmp_path / "cache", {"KERAS_BACKEND": "jax", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        # Only what takes a while to compile is kept at all.
+        deep = TINY.replace("[keras.layers", "[*(keras.layers.Dense(n, 'relu') for n in range(9, 15)), keras.layers")
+        run(deep, tmp_path, **environment)
+        kept = set(cache.rglob("*-cache"))
+        assert kept
+        # JAX writes a program first and the time of its use second, and stumbles over one without.
+        for used in cache.rglob("*-atime"):
+            used.unlink()
+        run(deep.replace("(8, 2)", "(8, 3)").replace('"tuning"', '"other"'), tmp_path, **environment)
+        assert set(cache.rglob("*-cache")) - kept

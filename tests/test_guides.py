@@ -626,6 +626,10 @@ class TestTailorTheSearchSpace:
             with hp.conditional_scope("kind", ["plain"]):
                 asked = hp.Int("plain_units", 16, 32)
                 units = units if asked is None else asked
+            with hp.conditional_scope("kind", ["deep"]):
+                hp.Boolean("narrow")
+                with hp.conditional_scope("narrow", [True]):
+                    hp.Int("waist", 1, 4)
             return dense(units, hp.Choice("learning_rate", [1e-2, 1e-3]))
 
         hp = keras_tuner.HyperParameters()

@@ -755,6 +755,18 @@ class TestErrorsOfTheUsersOwn:
         assert "the cluster is still waking up" in capsys.readouterr().out
         assert tuner.get_best_models()
 
+    def test_what_trains_by_itself_is_called_by_the_search_alone(self, tmp_path, digits):
+        trained = []
+
+        def train(model):
+            trained.append(model.fit(digits.x, digits.y, verbose=0).history["loss"][-1])
+            return trained[-1]
+
+        tuner = ct.RandomSearch(lambda hp: train(by_rate(hp)), max_trials=2, seed=0, directory=tmp_path)
+        assert trained == []
+        tuner.search(verbose=0)
+        assert [trial.score for trial in tuner.history] == trained
+
     def test_defaults_that_are_impossible(self, search):
         def build(hp):
             units = hp.Int("units", 0, 8)

@@ -4,7 +4,7 @@ import itertools
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 pytest.register_assert_rewrite("choritsu.testing.oracles")
@@ -74,10 +74,11 @@ def test_any_finite_space_is_tried_to_the_end(oracle, space, slots):
 @settings(max_examples=25)
 @given(space=spaces(parameters))
 def test_suggestions_fit_any_space(oracle, space):
+    assume(all(parameter.size is None or parameter.size < 10**5 for parameter in space))
     history = History(space, Objective("loss", "min"))
     for number in range(5):
         decision = oracle.suggest(history, number)
-        if isinstance(decision, Done):
+        if not isinstance(decision, Start):
             break
         assert misfit(decision.values, space) == ""
         history = history.after(Claimed(number, 0, decision.values))
@@ -102,12 +103,12 @@ def test_failures_and_refusals_are_not_tried_again(oracle):
 
 
 @every_oracle
-def test_a_thousand_trials_are_suggested_quickly(oracle):
+def test_hundreds_of_trials_are_suggested_quickly(oracle):
     space = Space((Float("a", 0, 1, step=0.01), Float("b", 1e-5, 1, sampling="log"), Boolean("c")))
     began = time.perf_counter()
-    history = run_search(oracle, space, curves(flat, epochs=3), slots=20, max_trials=1000)
-    assert len(history) == 1000
-    assert time.perf_counter() - began < 20
+    history = run_search(oracle, space, curves(flat, epochs=3), slots=20, max_trials=400)
+    assert len(history) == 400
+    assert time.perf_counter() - began < 10
 
 
 # -- seeds -----------------------------------------------------------------------------------------
@@ -184,11 +185,7 @@ def test_random_draws_do_not_depend_on_the_other_parameters():
 
 
 def test_random_draws_are_uniform():
-    space = (
-        Space((Float("x", 0, 1), Choice("c", "abcd"), Float("rate", 1e-4, 1, sampling="log")))
-        if False
-        else Space((Float("x", 0, 1), Choice("c", ("a", "b", "c", "d")), Float("rate", 1e-4, 1, sampling="log")))
-    )
+    space = Space((Float("x", 0, 1), Choice("c", list("abcd")), Float("rate", 1e-4, 1, sampling="log")))
     history = run_search(Random(seed=2), space, curves(flat), max_trials=1000)
     for name, part in [
         ("x", lambda value: int(value * 4)),
@@ -380,10 +377,17 @@ def test_in_parallel_no_configuration_is_missed(oracle, slots):
 
 
 @every_oracle
-def test_several_workers_begin_with_different_trials(oracle):
-    # Nobody knows the space before the first trial has told it.
-    history = run_search(oracle, Space(), played(lambda hp: hp.Int("x", 1, 50)), slots=7, max_trials=30)
-    assert len({trial.values["x"] for trial in history}) == len(history) == 30
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_several_workers_begin_with_different_trials(oracle, epochs):
+    def function(hp, trial):
+        # Nobody knows of x before the first trial has told it, nor of y before trials that have left it to chance.
+        x = hp.Int("x", 1, 10**4)
+        for _ in range(epochs):
+            trial.report(loss=x)
+        trial.report(loss=x + hp.Int("y", 1, 10**4))
+
+    history = run_search(oracle, Space(), played(function), slots=7, max_trials=40)
+    assert len({same(trial.values) for trial in history}) == len(history) == 40
 
 
 @every_oracle

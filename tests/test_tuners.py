@@ -101,7 +101,7 @@ def test_a_changed_range_is_told_with_the_choices(tmp_path):
 
 def test_a_changed_objective_is_told_before_anything_runs(tmp_path):
     tuned(tmp_path, objective=ct.Objective("a", "min"), function=lambda hp: {"a": hp.Int("n", 0, 3)}).search(verbose=0)
-    with pytest.raises(ChangedSearchError, match='was Objective\\(name="a", direction="min"\\).*"max"'):
+    with pytest.raises(ChangedSearchError, match=r'was Objective\(name="a", direction="min"\).*"max"'):
         tuned(tmp_path, objective=ct.Objective("a", "max"))
     accepted = tuned(tmp_path, objective=ct.Objective("a", "max"), accept_changes=True)
     assert accepted.history.best.values == {"n": 3}
@@ -212,9 +212,7 @@ def test_enqueued_values_come_first_and_only_once(tmp_path):
 
 def test_a_static_space_can_be_given_instead(tmp_path):
     space = ct.Space((ct.Int("units", 1, 3), ct.Choice("act", ["relu", "tanh"])))
-    tuner = tuned(
-        tmp_path, lambda hp: hp.get("units") + len(hp["act"]), hyperparameters=space, max_trials=99, seed=3
-    )
+    tuner = tuned(tmp_path, lambda hp: hp.get("units") + len(hp["act"]), hyperparameters=space, max_trials=99, seed=3)
     tuner.search(verbose=0)
     assert len(tuner.history) == 6
     assert {(trial.values["units"], trial.values["act"]) for trial in tuner.history} == {

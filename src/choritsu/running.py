@@ -161,13 +161,8 @@ class RunningTrial:
                 pass
 
     def is_best(self, metrics: Mapping[str, Any]) -> bool:
-        """Tell whether `metrics` would be the best report so far, over all executions.
-
-        Without the objective among them, the latest is taken for the best.
-        """
+        """Tell whether `metrics`, the objective among them, would be the best report so far, over all executions."""
         name = self.objective.name
-        if name not in metrics:
-            return True
         value = as_number(name, metrics[name])
         return all(
             self.objective.better_than(value, report.metrics[name]) for report in self.reports if name in report.metrics
@@ -180,12 +175,15 @@ class RunningTrial:
             self._emit(Grew(self.number, found[self._announced :]))
             self._announced = len(found)
 
-    def conclude(self, returned: Any) -> None:
+    def conclude(self, returned: Any) -> bool:
         """Take in what a function returned for one execution.
 
         Args:
             returned: a number (the objective), a dict of metrics, a Keras History, or None where
                 `report` has been called.
+
+        Returns:
+            Whether it scored the model otherwise than its epochs did.
 
         Raises:
             TypeError: for anything else, or None without a report.
@@ -199,7 +197,7 @@ class RunningTrial:
                         "or call trial.report(...)"
                     )
             case Mapping():
-                self._conclude_with(returned, reported)
+                return self._conclude_with(returned, reported)
             case _ if isinstance(getattr(returned, "history", None), dict):
                 if not reported:
                     self._replay(returned.history)
@@ -211,13 +209,21 @@ class RunningTrial:
                         f"the function returned {returned!r} ({type(returned).__name__}); return a number, "
                         "a dict of metrics, or a Keras History"
                     ) from None
-                self._conclude_with({self.objective.name: score}, reported)
+                return self._conclude_with({self.objective.name: score}, reported)
+        return False
 
-    def _conclude_with(self, metrics: Mapping[str, Any], reported: list[Report]) -> None:
-        if any(self.objective.name in report.metrics for report in reported):
-            # The epochs have told the objective already; the last word belongs to what was returned.
-            self._forget(self.objective.name)
+    def _conclude_with(self, metrics: Mapping[str, Any], reported: list[Report]) -> bool:
+        name = self.objective.name
+        told = [report.metrics[name] for report in reported if name in report.metrics]
+        if told and name in metrics:
+            score = as_number(name, metrics[name])
+            if min(told, key=self.objective.badness) == score:
+                # The best epoch, said once more: it stays that epoch.
+                return False
+            # Otherwise the last word belongs to what was returned.
+            self._forget(name)
         self.report(metrics)
+        return name in metrics
 
     def _forget(self, name: str) -> None:
         self.reports = [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from choritsu.errors import FatalTypeError, FatalValueError, ObjectiveError
 from choritsu.folds import CrossValidation, take
 from choritsu.frameworks.seeding import seed_everything
+from choritsu.hypermodel import HyperModel
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial
 from choritsu.space import Parameter
@@ -82,7 +83,8 @@ def may_be_called_to_look(hypermodel: Any) -> bool:
     """Tell whether a first call with defaults is cheap: it builds a model, and trains nothing.
 
     A function of hp alone may build a model or return a score. It is held to be a builder when Keras was
-    imported and its own code calls none of the methods that train.
+    imported and its own code calls none of the methods that train; should it train by other ways, it is
+    stopped there.
     """
     if is_hypermodel(hypermodel):
         return True
@@ -140,11 +142,12 @@ def check_data(
             "search got data, but a function of (hp, trial) trains by itself and is given none; "
             "let the function find it: tuner.search()"
         )
+    if keras_fit:
+        kwargs = named(args, kwargs)
     validates = kwargs.get("validation_data") is not None or bool(kwargs.get("validation_split"))
     if repeats.folds is not None and validates:
         raise FatalValueError("cross_validation makes its own validation data; leave out validation_data and _split")
-    # Past the eighth position, model.fit takes validation data without its name.
-    if keras_fit and not validates and repeats.folds is None and objective.name.startswith("val_") and len(args) < 7:
+    if keras_fit and not validates and repeats.folds is None and objective.name.startswith("val_"):
         raise ObjectiveError(
             f"{objective.name!r} is measured on validation data, and there is none; "
             "write search(..., validation_data=(x_val, y_val)) or search(..., validation_split=0.2)"
@@ -177,6 +180,8 @@ def train(
         hooks: the tuner.
     """
     hp = trial.hyperparameters
+    if fits_by_itself(hypermodel):
+        args, kwargs = (), named(args, kwargs)
     answers = answered(hp, kwargs)
     if fits_quietly(hypermodel):
         # No progress bar shall fight the search's own display, unless it was asked for.
@@ -195,6 +200,53 @@ def train(
             keras.train_once(trial, model, fit, *data, compilation(), hooks)
         else:
             _call(trial, hypermodel, data, compilation, hooks)
+
+
+def fits_by_itself(hypermodel: Any) -> bool:
+    """Tell whether the models of a hypermodel are trained by Keras' own ``fit``."""
+    if not is_hypermodel(hypermodel):
+        return not takes_trial(hypermodel)
+    fit = getattr(type(hypermodel), "fit", None)
+    return fit is None or fit is HyperModel.fit
+
+
+#: The arguments that ``keras.Model.fit`` takes by position, in its order.
+FIT = (
+    "x",
+    "y",
+    "batch_size",
+    "epochs",
+    "verbose",
+    "callbacks",
+    "validation_split",
+    "validation_data",
+    "shuffle",
+    "class_weight",
+    "sample_weight",
+    "initial_epoch",
+    "steps_per_epoch",
+    "validation_steps",
+    "validation_batch_size",
+    "validation_freq",
+)
+
+
+def named(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the arguments that ``keras.Model.fit`` is given by position.
+
+    Raises:
+        FatalTypeError: when one is given twice, or there are too many.
+
+    Example:
+        >>> named(("images", "labels", 32), {"epochs": 5})
+        {'x': 'images', 'y': 'labels', 'batch_size': 32, 'epochs': 5}
+    """
+    if len(args) > len(FIT):
+        raise FatalTypeError(f"model.fit takes {len(FIT)} arguments by position, and search got {len(args)}")
+    twice = sorted(set(FIT[: len(args)]) & set(kwargs))
+    if twice:
+        raise FatalTypeError(f"search got {', '.join(twice)} twice, by position and by name")
+    return {**dict(zip(FIT, args, strict=False)), **kwargs}
 
 
 def fits_quietly(hypermodel: Any) -> bool:
@@ -255,12 +307,11 @@ def _call(trial: RunningTrial, function: Function, data: Any, compilation: Calla
 
 
 def _folded(args: Sequence[Any], kwargs: Mapping[str, Any], folds: CrossValidation, seed: int) -> Any:
-    """Name the data that ``fit(x, y, ...)`` takes by position, and split it."""
-    names = ("x", "y")
-    kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
+    """Name the data that a ``fit(x, y, ...)`` takes by position, and split it."""
+    kwargs = {**dict(zip(("x", "y"), args, strict=False)), **kwargs}
     if kwargs.get("x") is None:
         raise FatalValueError("cross_validation needs arrays: search(x, y, ...)")
-    return args[len(names) :], kwargs, folds.splits(kwargs["x"], kwargs.get("y"), seed)
+    return args[2:], kwargs, folds.splits(kwargs["x"], kwargs.get("y"), seed)
 
 
 def _on_fold(args: Sequence[Any], kwargs: dict[str, Any], split: Any) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -282,10 +333,12 @@ def look(hypermodel: Any, hp: HyperParameters, compilation: Callable[[], Compile
     if is_hypermodel(hypermodel):
         built(hypermodel, hp)
         return True
-    with compilation().scope():
-        returned = hypermodel(hp)
-    keras = keras_if_imported()
-    return keras is not None and bool(keras.is_model(returned))
+    keras = _keras()
+    try:
+        with keras.without_training(), compilation().scope():
+            return bool(keras.is_model(hypermodel(hp)))
+    except keras.WouldTrainError:
+        return False
 
 
 def rebuilt(hypermodel: Any, hp: HyperParameters, directory: Path, compilation: Compile) -> Any:

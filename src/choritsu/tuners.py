@@ -283,9 +283,8 @@ class Tuner:
 
                 def watch(event: Event, history: History) -> None:
                     display.show(event, history)
-                    if isinstance(event, Finished):
-                        self._prune(history)
                     if isinstance(event, Finished | Failed | Refused):
+                        self._prune(history)
                         tidy()
 
                 done = Search(plan, self._store, executor, watch=watch, idle=display.wait).run()
@@ -321,10 +320,7 @@ class Tuner:
             return False
         if not training.is_hypermodel(self.hypermodel):
             return None if training.takes_trial(self.hypermodel) else self._builder() is not None
-        fit = getattr(type(self.hypermodel), "fit", None)
-        from choritsu.hypermodel import HyperModel
-
-        return fit is None or fit is HyperModel.fit
+        return training.fits_by_itself(self.hypermodel)
 
     def _surroundings(self) -> list[str]:
         """Make ready what the framework can keep between trials, and say what it is."""
@@ -518,7 +514,7 @@ class Tuner:
         """Delete the weights of trials that are neither among the best nor running."""
         # Only what is on disk is looked at: a search may have thousands of trials and few models.
         directories = list(Path(self.project_dir).glob("trials/[0-9]*"))
-        if len(directories) <= self._keep_best_models:
+        if not directories:
             return
         kept = {trial.trial_id for trial in history.completed[: self._keep_best_models]}
         kept |= {trial.trial_id for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}

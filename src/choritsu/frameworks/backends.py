@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,10 +73,12 @@ def cache_directory() -> Path:
     return root / "choritsu" / "compiled"
 
 
+#: How much room compiled programs may take; the oldest go first.
+MOST_BYTES = 2**30
+
+
 def keep_compiled_programs(jax: Any) -> bool:
     """Let JAX keep compiled programs between trials and runs, unless the user has arranged that already.
-
-    At most 1 GiB is kept where the package filelock is installed, the least recently used going first.
 
     Args:
         jax: the imported module.
@@ -83,6 +86,8 @@ def keep_compiled_programs(jax: Any) -> bool:
     Returns:
         Whether something was changed.
     """
+    # Two processes may write the same program at once; whoever cannot read it compiles it.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
     if jax.config.jax_compilation_cache_dir is not None:
         return False
     directory = cache_directory()
@@ -90,8 +95,24 @@ def keep_compiled_programs(jax: Any) -> bool:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:
         return False
+    make_room(directory, MOST_BYTES)
     jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    if _installed("filelock"):
-        jax.config.update("jax_compilation_cache_max_size", 2**30)
     return True
+
+
+def make_room(directory: Path, most: int) -> None:
+    """Delete the oldest files of a directory until the rest takes at most `most` bytes."""
+    files = []
+    for path in directory.iterdir():
+        try:
+            status = path.stat()
+        except OSError:
+            continue  # Another process was quicker.
+        files.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if total <= most:
+            return
+        path.unlink(missing_ok=True)
+        total -= size

@@ -121,16 +121,42 @@ def check_size(model: Any, options: Compile) -> None:
         )
 
 
+class WouldTrainError(BaseException):
+    """Stops a function that begins to train while it is only looked at; no ``except Exception`` catches it."""
+
+
+@contextmanager
+def without_training() -> Iterator[None]:
+    """Let no Keras model be trained or evaluated while the block runs.
+
+    Raises:
+        WouldTrainError: when one is about to be.
+    """
+
+    def stop(*args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # stands for methods of any signature
+        raise WouldTrainError
+
+    names = [name for name in ("fit", "evaluate", "train_on_batch") if name not in vars(keras.Model)]
+    for name in names:
+        setattr(keras.Model, name, stop)
+    try:
+        yield
+    finally:
+        for name in names:
+            delattr(keras.Model, name)
+
+
 # -- training --------------------------------------------------------------------------------------
 
 
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
     """Reports each epoch to the trial, and keeps the weights of the best one."""
 
-    def __init__(self, trial: RunningTrial, options: Compile, hooks: Hooks) -> None:
+    def __init__(self, trial: RunningTrial, options: Compile, hooks: Hooks, inputs: Any = None) -> None:
         super().__init__()
         self.trial = trial
         self.saved = False
+        self.inputs = inputs
         self._options = options
         self._hooks = hooks
         self._model: Any = None
@@ -168,8 +194,10 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not 
         """Report the epoch, and keep its weights if it is the best so far."""
         metrics = self._numbers(logs or {})
         if metrics:
-            if self.model is not None and self.trial.is_best(metrics):
-                save_weights(self.model, self.trial.directory)
+            # Where the epochs do not tell the objective, the last word has what fit returns.
+            told = self.trial.objective.name in metrics
+            if told and self.model is not None and self.trial.is_best(metrics):
+                save_weights(self.model, self.trial.directory, self.inputs)
                 self.saved = True
             self.trial.report(metrics)
         self._hooks.on_epoch_end(self.trial, self.model, epoch, logs)
@@ -212,21 +240,20 @@ def train_once(
         options: the compilation and the size limit.
         hooks: the tuner.
     """
-    recorder = Recorder(trial, options, hooks)
     kwargs = dict(kwargs)
+    inputs = signature(kwargs.get("x", args[0] if args else None))
+    recorder = Recorder(trial, options, hooks, inputs)
     callbacks = copied_callbacks(kwargs.pop("callbacks", None))
     _separate_logs(callbacks, trial)
     kwargs["callbacks"] = [*callbacks, recorder]
     with options.scope():
         returned = fit(trial.hyperparameters, model, *args, **kwargs)
-    trial.conclude(returned)
-    if (
-        not recorder.saved
-        and model.built
-        and not any(r.execution != trial.execution and trial.objective.name not in r.metrics for r in trial.reports)
-        and result_of(trial.reports, trial.objective).best_execution == trial.execution
-    ):
-        save_weights(model, trial.directory)
+    scored_anew = trial.conclude(returned)
+    if not model.built or (recorder.saved and not scored_anew):
+        return
+    if result_of(trial.reports, trial.objective).best_execution == trial.execution:
+        # What was scored is the model as it stands now.
+        save_weights(model, trial.directory, inputs)
 
 
 def prepared(trial: RunningTrial) -> None:
@@ -286,8 +313,36 @@ def _without_optimizer(model: Any) -> Iterator[None]:
         attributes["optimizer"] = optimizer
 
 
-def save_weights(model: Any, directory: Path) -> None:
-    """Save a model's weights, without the optimizer, and what is needed to build it; atomically."""
+def signature(x: Any) -> Any:
+    """Describe input data, each array as its dtype and the shape of a sample; None for what are no arrays."""
+    if isinstance(x, dict):
+        parts = {name: signature(item) for name, item in x.items()}
+        return None if None in parts.values() else {"dict": parts}
+    if isinstance(x, list | tuple):
+        listed = [signature(item) for item in x]
+        return None if None in listed else {"list": listed}
+    if hasattr(x, "shape") and hasattr(x, "dtype"):
+        return {"shape": [int(size) for size in x.shape[1:]], "dtype": str(x.dtype).rpartition(".")[2]}
+    return None
+
+
+def _sample(inputs: Any) -> Any:
+    """Make one sample of zeros as `signature` describes it."""
+    if "dict" in inputs:
+        return {name: _sample(item) for name, item in inputs["dict"].items()}
+    if "list" in inputs:
+        return [_sample(item) for item in inputs["list"]]
+    return keras.ops.zeros((1, *inputs["shape"]), dtype=keras.backend.standardize_dtype(inputs["dtype"]))
+
+
+def save_weights(model: Any, directory: Path, inputs: Any = None) -> None:
+    """Save a model's weights, without the optimizer, and what is needed to build it; atomically.
+
+    Args:
+        model: built.
+        directory: exists.
+        inputs: the `signature` of its data, by which a model of its own class is built again.
+    """
     temporary = directory / f"writing-{os.getpid()}.weights.h5"
     try:
         with _without_optimizer(model):
@@ -295,8 +350,7 @@ def save_weights(model: Any, directory: Path) -> None:
         os.replace(temporary, directory / WEIGHTS)
     finally:
         temporary.unlink(missing_ok=True)
-    config = model.get_build_config()
-    text = json.dumps(config, default=list) if config else "null"
+    text = json.dumps({"config": model.get_build_config(), "inputs": inputs}, default=list)
     build_file = directory / BUILD
     if not build_file.exists() or build_file.read_text(encoding="utf-8") != text:
         temporary_build = directory / f"writing-{os.getpid()}.json"
@@ -314,9 +368,7 @@ def load_weights(model: Any, directory: Path) -> None:
     if not (directory / WEIGHTS).exists():
         raise FileNotFoundError(directory / WEIGHTS)
     if not model.built:
-        config = json.loads((directory / BUILD).read_text(encoding="utf-8"))
-        if config:
-            model.build_from_config({key: _any_batch(value) for key, value in config.items()})
+        _build_again(model, json.loads((directory / BUILD).read_text(encoding="utf-8")))
         if not model.built:
             raise ValueError(
                 "the model is not built, and its input shape is not known; begin it with keras.Input(shape), "
@@ -325,6 +377,17 @@ def load_weights(model: Any, directory: Path) -> None:
         _tolerate_building(model)
     with _without_optimizer(model):
         model.load_weights(directory / WEIGHTS)
+
+
+def _build_again(model: Any, known: Mapping[str, Any]) -> None:
+    config, inputs = known["config"], known["inputs"]
+    if isinstance(model, keras.Sequential) and config:
+        model.build_from_config({key: _any_batch(value) for key, value in config.items()})
+    elif inputs:
+        # Only a call builds what a class of the user's own makes as it goes.
+        model(_sample(inputs))
+    elif config:
+        model.build_from_config({key: _any_batch(value) for key, value in config.items()})
 
 
 def _any_batch(shape: Any) -> Any:
@@ -343,5 +406,4 @@ def _tolerate_building(model: Any) -> None:
 
     Scripts written for Keras 2 build the best model by hand before they use it.
     """
-    if isinstance(model, keras.Sequential):
-        vars(model)["build"] = lambda input_shape=None: None  # noqa: ARG005  # Keras' signature
+    vars(model)["build"] = lambda input_shape=None: None  # noqa: ARG005  # Keras' signature
