@@ -482,6 +482,21 @@ class TestMaxModelSize:
         assert statuses(search(lambda hp: network(), max_trials=1, max_model_size=size)) == ["COMPLETED"]
 
 
+class Batches(keras.utils.PyDataset):
+    """Digits, 32 at a time."""
+
+    def __init__(self, x, y):
+        super().__init__()
+        self.x, self.y = x, y
+
+    def __len__(self):
+        return len(self.x) // 32
+
+    def __getitem__(self, index):
+        part = slice(32 * index, 32 * index + 32)
+        return self.x[part], self.y[part]
+
+
 class TestRefusedAtTheDoor:
     @pytest.mark.parametrize("objective", ["val_loss", "val_accuracy"])
     def test_a_val_objective_without_validation_data(self, tmp_path, digits, objective):
@@ -530,16 +545,8 @@ class TestRefusedAtTheDoor:
         assert drawn == []
 
     def test_a_dataset_that_can_be_read_again_is_welcome(self, tmp_path, digits):
-        class Batches(keras.utils.PyDataset):
-            def __len__(self):
-                return 6
-
-            def __getitem__(self, index):
-                part = slice(32 * index, 32 * index + 32)
-                return digits.x[part], digits.y[part]
-
         tuner = ct.RandomSearch(by_rate, objective="val_loss", max_trials=2, directory=tmp_path)
-        tuner.search(Batches(), validation_data=digits.validation, epochs=1, verbose=0)
+        tuner.search(Batches(digits.x, digits.y), validation_data=digits.validation, epochs=1, verbose=0)
         assert statuses(tuner) == ["COMPLETED"] * 2
 
 
@@ -961,6 +968,17 @@ class TestBestModels:
         )
         tuner.search(parts(digits.x), digits.y, validation_data=(parts(digits.x_val), digits.y_val), verbose=0)
         measured = tuner.get_best_models()[0].evaluate(parts(digits.x_val), digits.y_val, verbose=0)[0]
+        assert measured == pytest.approx(tuner.history.best.score, rel=1e-5)
+
+    def test_a_subclassed_model_that_was_trained_on_a_dataset(self, tmp_path, digits):
+        tuner = ct.RandomSearch(
+            lambda hp: compiled(Subclassed(hp.Choice("units", [8, 16]))),
+            objective="val_loss",
+            max_trials=1,
+            directory=tmp_path,
+        )
+        tuner.search(Batches(digits.x, digits.y), validation_data=digits.validation, epochs=1, verbose=0)
+        measured = tuner.get_best_models()[0].evaluate(digits.x_val, digits.y_val, verbose=0)[0]
         assert measured == pytest.approx(tuner.history.best.score, rel=1e-5)
 
     def test_there_are_none_before_the_search(self, tmp_path):

@@ -282,7 +282,7 @@ def test_printed_lines_tell_the_course_of_a_search(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "Trial 0:" in printed
     assert "Continuing: 2 trials made earlier, best" in printed
-    assert "Done: max_trials=3 trials have been made." in printed
+    assert "Done: max_trials=3 is reached." in printed
     capsys.readouterr()
     tuned(tmp_path, max_trials=4).search(verbose=0)
     assert capsys.readouterr().out == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,8 @@ def _opened(directory: Path) -> Iterator[Summary]:
     from choritsu.stores import open_store
     from choritsu.views import summarize
 
+    if directory.name == "search.db":
+        directory = directory.parent
     store = open_store(directory, create=False)
     try:
         yield summarize(store, str(directory))
@@ -88,6 +91,8 @@ def demo(
         raise ChoritsuError(
             f"the demo needs Keras ({error}); install it: pip install 'choritsu[keras,sklearn]'"
         ) from error
+    if samples is not None and data is None:
+        raise ChoritsuError("--samples cuts --data; the digits are few")
     images = digits() if data is None else images_from(data, samples)
     report = run(images, directory, trials=trials, epochs=epochs, seed=seed)
     typer.echo(f"The report: {report}")
@@ -178,8 +183,12 @@ def export(
 
 def main() -> None:
     """Run the command line; what choritsu refuses is told in a sentence, not in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows fewer letters gets a question mark, not an error.
+            stream.reconfigure(errors="replace")
     try:
         app()
-    except ChoritsuError as error:
+    except (ChoritsuError, OSError) as error:
         typer.echo(f"choritsu: {error}", err=True)
         sys.exit(1)

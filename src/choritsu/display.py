@@ -112,12 +112,14 @@ def heading(facts: Facts, history: History) -> list[str]:
     lines = [" · ".join([f"Search in {facts.project}", trials, objective, *facts.notes])]
     ended = len(history.having(Status.COMPLETED, Status.FAILED))
     if len(history):
-        again = history.having(Status.INTERRUPTED, Status.RUNNING)
+        again, others = history.having(Status.INTERRUPTED), history.having(Status.RUNNING)
         text = f"Continuing: {count(ended, 'trial')} made earlier"
         if history.best is not None:
             text += f", best {number(history.best.score or 0.0)} (trial {history.best.number})"
         if again:
             text += f"; interrupted: trial {', '.join(str(trial.number) for trial in again)}"
+        if others:
+            text += f"; running, or lost with its process: trial {', '.join(str(trial.number) for trial in others)}"
         lines.append(text)
     return lines
 
@@ -127,8 +129,12 @@ def ending(facts: Facts, done: Done, history: History) -> list[str]:
     lines = [f"Done: {done.reason}."]
     best = history.best
     if best is not None:
-        values = ", ".join(f"{name}={show(value)}" for name, value in best.values.items())
-        lines.append(f"Best {facts.objective.name} {number(best.score or 0.0)} (trial {best.number}): {values}")
+        values = f": {_values(best.values)}" if best.values else ""
+        lines.append(f"Best {facts.objective.name} {number(best.score or 0.0)} (trial {best.number}){values}")
+    elif history:
+        last = history.having(Status.FAILED)[-1:]
+        why = f"; why: choritsu show {facts.project} --trial {last[0].number}" if last else ""
+        lines.append(f"No trial has completed{why}")
     return lines
 
 
@@ -176,7 +182,13 @@ class Lines:
 
     def __init__(self, facts: Facts, console: Console) -> None:
         self._facts = facts
-        self._print: Callable[[str], None] = lambda line: console.print(line, markup=False, soft_wrap=True)
+        self._console = console
+        self._claimed: Mapping[str, Any] = {}
+
+    def _print(self, line: str) -> None:
+        # A terminal or file that knows fewer letters shall not end a search.
+        line = line.encode(self._console.encoding, "replace").decode(self._console.encoding)
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def begin(self, history: History) -> None:
         for line in heading(self._facts, history):
@@ -186,10 +198,15 @@ class Lines:
         if isinstance(event, Claimed):
             again = f" (attempt {event.attempt + 1})" if event.attempt else ""
             values = _values(event.values)
+            self._claimed = event.values
             self._print(f"Trial {event.number}{again}{': ' + values if values else ''}")
         line = outcome(event, history, self._facts.objective)
         if line is not None:
             self._print(line)
+            used = event.values if isinstance(event, Finished | Failed) else {}
+            if used and dict(used) != dict(self._claimed):
+                # What only this trial discovered, or turned out not to need, is known by now.
+                self._print(f"         with {_values(used)}")
         sys.stdout.flush()
 
     def wait(self, history: History) -> None:
@@ -280,7 +297,7 @@ class LiveDisplay:
         for name in list(dict.fromkeys([*values, *(best.values if best else {})]))[:12]:
             mine = show(values[name]) if name in values else "·"
             table.add_row(
-                cut(name, 30), Text(mine), Text(show(best.values[name]) if best and name in best.values else "·")
+                Text(cut(name, 30)), Text(mine), Text(show(best.values[name]) if best and name in best.values else "·")
             )
         score = self._latest.metrics.get(self._facts.objective.name) if self._latest else None
         table.add_row(

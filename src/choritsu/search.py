@@ -124,14 +124,14 @@ def next_step(history: History, plan: Plan) -> Step:
         >>> from choritsu.oracles import Random
         >>> plan = Plan(Random(), Objective("loss"), 0, Path("."), max_trials=0)
         >>> next_step(History(), plan)
-        Done(reason='max_trials=0 trials have been made')
+        Done(reason='max_trials=0 is reached')
     """
     interrupted = history.having(Status.INTERRUPTED)
     if interrupted:
         return Resume(interrupted[0])
     counted = len(history) - len(history.having(Status.REFUSED))
     if plan.max_trials is not None and counted >= plan.max_trials:
-        return Done(f"max_trials={plan.max_trials} trials have been made")
+        return Done(f"max_trials={plan.max_trials} is reached")
     asked_for = {canonical(dict(trial.suggested)) for trial in history if trial.enqueued}
     for values in plan.enqueued:
         if canonical(dict(values)) not in asked_for:
@@ -282,11 +282,20 @@ class Search:
                     self._too_many = TooManyFailuresError(
                         f"{self._failures} trials in a row have failed (max_consecutive_failed_trials="
                         f"{self._plan.max_consecutive_failures}), the last, trial {event.number}, with: "
-                        f"{event.message}\nWhat is finished is kept: mend the cause and run again to go on.\n"
-                        f"{event.traceback}".rstrip()
+                        f"{event.message}\n{self._how_to_go_on()}\n{event.traceback}".rstrip()
                     )
             case _:
                 pass
+
+    def _how_to_go_on(self) -> str:
+        limit = self._plan.max_trials
+        counted = len(self._history) - len(self._history.having(Status.REFUSED))
+        if limit is not None and counted >= limit:
+            return (
+                f"What is finished is kept. Mend the cause, and run again with max_trials above {limit}, which failed "
+                "trials have used up, or with overwrite=True to begin anew."
+            )
+        return "What is finished is kept: mend the cause and run again to go on."
 
     def _declare_lost(self, history: History) -> History:
         """Set free the trials of workers that are gone."""

@@ -60,6 +60,16 @@ def is_hypermodel(thing: object) -> bool:
     return callable(getattr(thing, "build", None)) and not inspect.isclass(thing)
 
 
+def _required(function: Function) -> list[str]:
+    """Give the names of the arguments that a function must be given by position."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ["hp"]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [item.name for item in parameters if item.kind in kinds and item.default is item.empty]
+
+
 def takes_trial(function: Function) -> bool:
     """Tell whether a function is one of (hp, trial).
 
@@ -67,31 +77,47 @@ def takes_trial(function: Function) -> bool:
         >>> takes_trial(lambda hp, trial: 0.0), takes_trial(lambda hp: 0.0)
         (True, False)
     """
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    required = [
-        item
-        for item in parameters
-        if item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD) and item.default is item.empty
-    ]
-    return len(required) >= 2
+    return len(_required(function)) == 2
 
 
 def may_be_called_to_look(hypermodel: Any) -> bool:
     """Tell whether a first call with defaults is cheap: it builds a model, and trains nothing.
 
-    A function of hp alone may build a model or return a score. It is held to be a builder when Keras was
-    imported and its own code calls none of the methods that train; should it train by other ways, it is
-    stopped there.
+    A function of hp alone may build a model or return a score. It is held to be a builder when it, or a
+    function that it calls by name, mentions Keras, and its own code calls none of the methods that train; should
+    it train by other ways, it is stopped there.
     """
     if is_hypermodel(hypermodel):
         return True
     if hypermodel is None or takes_trial(hypermodel) or "keras" not in sys.modules:
         return False
-    code = getattr(hypermodel, "__code__", None)
-    return isinstance(code, CodeType) and not {"fit", "evaluate", "train_on_batch", "backward"} & _names(code)
+    function = inspect.unwrap(getattr(hypermodel, "func", hypermodel))
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, CodeType) or {"fit", "evaluate", "train_on_batch", "backward"} & _names(code):
+        return False
+    return _mentions_keras(function, depth=4)
+
+
+def _mentions_keras(function: Any, depth: int) -> bool:
+    """Tell whether a function, or one that it calls by name, uses something of Keras."""
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, CodeType):
+        return False
+    names = _names(code)
+    if names & {"keras", "tensorflow"}:
+        return True
+    try:
+        closed = inspect.getclosurevars(function).nonlocals
+    except (TypeError, ValueError):
+        closed = {}
+    known = [function.__globals__.get(name) for name in names]
+    for thing in [*known, *closed.values()]:
+        home = getattr(thing, "__module__", None) or getattr(thing, "__name__", None)
+        if isinstance(home, str) and home.partition(".")[0] in ("keras", "tensorflow"):
+            return True
+        if depth and inspect.isfunction(thing) and _mentions_keras(thing, depth - 1):
+            return True
+    return False
 
 
 def _names(code: CodeType) -> set[str]:
@@ -112,6 +138,11 @@ def check_hypermodel(hypermodel: Any) -> None:
     if not is_hypermodel(hypermodel) and not callable(hypermodel):
         raise FatalTypeError(
             f"hypermodel must be a function of hp, a function of (hp, trial), or a HyperModel, got {hypermodel!r}"
+        )
+    if not is_hypermodel(hypermodel) and len(_required(hypermodel)) > 2:
+        raise FatalTypeError(
+            f"the function takes {', '.join(_required(hypermodel))}, and is given hp, or hp and the running trial; "
+            "bind the rest, as in lambda hp: function(hp, x, y)"
         )
 
 
@@ -344,6 +375,8 @@ def look(hypermodel: Any, hp: HyperParameters, compilation: Callable[[], Compile
 def rebuilt(hypermodel: Any, hp: HyperParameters, directory: Path, compilation: Compile) -> Any:
     """Build a trial's model again and load its best weights."""
     keras = _keras()
+    if not (directory / keras.WEIGHTS).exists():
+        raise FileNotFoundError(directory / keras.WEIGHTS)
     make = (lambda hp: built(hypermodel, hp)) if is_hypermodel(hypermodel) else hypermodel
     model = keras.build(make, hp, compilation)
     keras.load_weights(model, directory)

@@ -7,6 +7,7 @@ seeds, or the folds of a cross-validation), each of which reports once per epoch
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import statistics
@@ -238,9 +239,7 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
     names = sorted({name for report in reports for name in report.metrics})
     for execution, report in best.items():
         if execution not in last_seen:
-            raise ObjectiveError(
-                f"the objective {objective.name!r} was not among the metrics reported: {', '.join(names) or 'none'}"
-            )
+            raise ObjectiveError(_missing(objective, names))
         if not math.isfinite(report.metrics.get(objective.name, math.nan)):
             raise ObjectiveError(
                 f"{objective.name} was {last_seen[execution]} and at no epoch finite: the training diverged"
@@ -262,6 +261,14 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
     )
 
 
+def _missing(objective: Objective, names: Sequence[str]) -> str:
+    text = f"the objective {objective.name!r} was not among the metrics reported: {', '.join(names) or 'none'}"
+    if objective == DEFAULT_OBJECTIVE:
+        return f"{text}; say which counts, as in objective={names[-1]!r}, or return a single number" if names else text
+    close = difflib.get_close_matches(objective.name, names, 1)
+    return f"{text}; did you mean {close[0]!r}?" if close else text
+
+
 @dataclass(frozen=True)
 class Trial:
     """One combination of values and what became of it.
@@ -279,6 +286,7 @@ class Trial:
         message: why it failed or was refused.
         traceback: where, if an exception was the reason.
         started: when its first attempt began, in seconds since 1970.
+        resumed: when its latest attempt began.
         ended: when its last attempt ended; None while it runs.
     """
 
@@ -294,6 +302,7 @@ class Trial:
     message: str = ""
     traceback: str = ""
     started: float = 0.0
+    resumed: float = 0.0
     ended: float | None = None
 
     @property
@@ -313,8 +322,8 @@ class Trial:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took from its first start to its last end."""
-        return None if self.ended is None else self.ended - self.started
+        """How long its latest attempt took; what lies between two attempts does not count."""
+        return None if self.ended is None else self.ended - self.resumed
 
     @cached_property
     def combination(self) -> Combination | None:
@@ -510,6 +519,7 @@ def _begun(event: Claimed) -> Trial:
         suggested=event.values,
         enqueued=event.enqueued,
         started=event.at,
+        resumed=event.at,
     )
 
 
@@ -523,6 +533,7 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
                 values=trial.suggested,
                 message="",
                 traceback="",
+                resumed=event.at,
                 ended=None,
             )
         case Finished():

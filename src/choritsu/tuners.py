@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -179,6 +180,9 @@ class Tuner:
             "executions_per_trial": len(self._repeats),
             "keep_best_models": self._keep_best_models,
         }
+        if stored is not None and stored.settings.get("executions_per_trial", len(self._repeats)) != len(self._repeats):
+            earlier = stored.settings["executions_per_trial"]
+            self._notes.append(f"trials made earlier had {earlier} executions each, those to come {len(self._repeats)}")
         created = stored.created if stored else Clock().now()
         if asked is None and stored is not None:
             asked = stored.asked
@@ -243,6 +247,11 @@ class Tuner:
             known = space.named(name)
             if known and not any(parameter.contains(value) for parameter in known):
                 raise SpaceError(f"{name!r}: {value!r} is outside {known[0].definition}")
+            close = [] if known else difflib.get_close_matches(name, space.names, 1)
+            if close:
+                raise SpaceError(
+                    f"{name!r} is not known, and {close[0]!r} is; write that, or wait until it is asked for"
+                )
         self._enqueued.append(values)
 
     # -- searching ---------------------------------------------------------------------------------
@@ -340,7 +349,9 @@ class Tuner:
         def train(trial: RunningTrial) -> None:
             self._running[trial.number] = trial
             try:
+                self.on_trial_begin(trial)
                 self._take(trial, self.run_trial(trial, *args, **kwargs))
+                self.on_trial_end(trial)
             finally:
                 del self._running[trial.number]
 
@@ -377,6 +388,12 @@ class Tuner:
 
     def on_search_end(self) -> None:
         """Run after the last trial; override it."""
+
+    def on_trial_begin(self, trial: RunningTrial) -> None:
+        """Run before each trial; override it."""
+
+    def on_trial_end(self, trial: RunningTrial) -> None:
+        """Run after each trial that ran to its end; override it."""
 
     def on_epoch_begin(self, trial: RunningTrial, model: Any, epoch: int, logs: Any = None) -> None:
         """Run before each epoch of a Keras model; override it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -78,9 +79,11 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
         failed(error, final=True)
         raise
     except RedefinedError as error:
-        failed(error, final=True)
         if job.known.named(error.name):
+            # The search is to be told that its script has changed; the trial waits for the answer.
+            emit(Interrupted(job.number, job.attempt, at=clock()))
             raise
+        failed(error, final=True)
     except Exception as error:  # noqa: BLE001  # a user's function may raise anything
         trial.announce()
         failed(error, final=job.retries_left <= 0, trace=not isinstance(error, ObjectiveError))
@@ -92,11 +95,13 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
 
 
 def describe(error: BaseException) -> str:
-    """Say in one line what an exception is.
+    """Say in one line what an exception is: its first three lines, which in Keras' errors hold the cause.
 
     Example:
         >>> describe(ValueError("no such layer"))
         'ValueError: no such layer'
     """
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = " ".join(lines[:3])[:300]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
