@@ -170,7 +170,7 @@ class TestNextStep:
         step = self.step(self.history(*made), max_trials=limit)
         assert isinstance(step, Done if over else Start)
         if over:
-            assert step.reason == f"max_trials={limit} trials have been made"
+            assert f"max_trials={limit}" in step.reason
 
     def test_waiting_for_nobody_is_the_end(self):
         assert self.step(self.history("running"), oracle=OneAtATime()) == Wait()
@@ -213,7 +213,7 @@ def test_max_trials_counts_all_runs(slots):
     for limit in (6, 2):
         again = run(store, curves(flat), max_trials=limit, slots=slots)
         assert again.events == []
-        assert again.done.reason == f"max_trials={limit} trials have been made"
+        assert f"max_trials={limit}" in again.done.reason
     assert len(store.history()) == 6
 
 
@@ -421,12 +421,12 @@ def test_leases_are_renewed_while_a_trial_runs():
     store = store_of()
 
     def function(trial):
-        time.sleep(0.8)
+        time.sleep(1.0)
         trial.conclude(trial.hyperparameters.Float("x", 0, 1))
 
     def searched(trials):
         events = []
-        plan = Plan(Random(), LOSS, 0, Path(os.devnull), max_trials=trials, lease=0.2)
+        plan = Plan(Random(), LOSS, 0, Path(os.devnull), max_trials=trials, lease=0.4)
         executor = InlineExecutor(partial(performed_now, function))
         Search(plan, store, executor, watch=lambda event, history: events.append(event)).run()
         return events
@@ -639,7 +639,21 @@ def test_a_definition_that_changes_stops_the_search():
 
     with pytest.raises(RedefinedError, match="'x'"):
         run(store, played(function), max_trials=9)
-    assert statuses(store) == ["COMPLETED", "COMPLETED", "FAILED"]
+    assert statuses(store) == ["COMPLETED", "COMPLETED", "INTERRUPTED"]
+    # Once the function is mended, the trial is taken up.
+    made = run(store, played(lambda hp: hp.Int("x", 0, 10)), max_trials=4)
+    assert made.claims == [(2, 1), (3, 0)]
+    assert statuses(store) == ["COMPLETED"] * 4
+
+
+def test_a_function_that_contradicts_itself_fails():
+    store = store_of(Space())
+
+    def function(hp):
+        return hp.Int("x", 0, 10) + hp.Int("x", 0, 11)
+
+    with pytest.raises(TooManyFailuresError, match="'x' is Int"):
+        run(store, played(function), max_trials=9)
 
 
 # -- results ---------------------------------------------------------------------------------------
@@ -730,7 +744,8 @@ class TestResults:
 
         run(store, played(function), max_trials=3)
         trial = store.history()[1]
-        assert trial.message == "LookupError: no layer 'q'"
+        assert trial.message.startswith("LookupError: no layer 'q'")
+        assert "\n" not in trial.message
         assert "deep_inside" in trial.traceback
         assert "and more" in trial.traceback
         assert [trial.status.value for trial in store.history()] == ["COMPLETED", "FAILED", "COMPLETED"]
@@ -870,10 +885,10 @@ class TestReporting:
             trial.report(loss=5.0)
             assert not trial.is_best({"loss": 5.0})
             assert trial.is_best({"loss": 4.0})
-            assert trial.is_best({"accuracy": 0.0})
             return x
 
         run(store, played(function), max_trials=2)
+        assert statuses(store) == ["COMPLETED"] * 2
         assert [entry[:3] for entry in seen] == [("0000", "RUNNING", 0), ("0001", "RUNNING", 0)]
         assert seen[0][3] != seen[1][3]
         again = store_of()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from choritsu.hyperparameters import HyperParameters
@@ -46,3 +47,25 @@ class HyperModel:
 
     def declare_hyperparameters(self, hp: HyperParameters) -> None:
         """Ask for hyperparameters ahead of `build`; nothing by default."""
+
+
+class BuiltBy(HyperModel):
+    """A hypermodel whose models a function builds.
+
+    Example:
+        >>> BuiltBy(lambda hp: hp.Int("units", 8, 64)).build(HyperParameters())
+        8
+    """
+
+    def __init__(self, function: Callable[[HyperParameters], Any]) -> None:
+        super().__init__(name=getattr(function, "__name__", None))
+        self.function = function
+
+    def build(self, hp: HyperParameters) -> Any:
+        """Call the function."""
+        return self.function(hp)
+
+
+def as_hypermodel(thing: Any) -> Any:
+    """Give `thing` itself if it has a ``build`` method, and a `BuiltBy` if it is a function; None stays None."""
+    return thing if thing is None or callable(getattr(thing, "build", None)) else BuiltBy(thing)

@@ -75,6 +75,7 @@ class HyperParameters:
         self._allow_new = allow_new_entries
         self._asked: dict[str, Parameter] = {}
         self._met: dict[str, Parameter] = {}
+        self._untuned: set[str] = set()
         self._prefix = ""
         self._conditions: tuple[Condition, ...] = ()
 
@@ -362,7 +363,7 @@ class HyperParameters:
 
     def _condition(self, parent_name: str, parent_values: Any) -> Condition:
         full = self._prefix + parent_name
-        known = full in self.values or full in self._override
+        known = full in self._untuned or full in self._override
         if not known and not any(parameter.name == full for parameter in self._met.values()):
             raise SpaceError(
                 f"{full!r} was not asked for yet, so nothing can depend on it; ask for it before the scope"
@@ -425,6 +426,7 @@ class HyperParameters:
         return self._answer(parameter)
 
     def _fixed(self, parameter: Parameter) -> Any:
+        self._untuned.add(parameter.name)
         if not all(condition.holds(self.values) for condition in parameter.conditions):
             return None
         return copy.deepcopy(self.values.setdefault(parameter.name, parameter.start))

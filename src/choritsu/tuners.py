@@ -17,6 +17,7 @@ from choritsu.errors import ChangedSearchError, FatalError, ObjectiveError, Rede
 from choritsu.executors import InlineExecutor
 from choritsu.folds import CrossValidation
 from choritsu.frameworks.memory import tidied
+from choritsu.hypermodel import as_hypermodel
 from choritsu.hyperparameters import HyperParameters
 from choritsu.oracles import (
     GridSearchOracle,
@@ -128,7 +129,8 @@ class Tuner:
             raise TypeError("there is nothing to tune: give hypermodel=..., or override run_trial(self, trial, ...)")
         if isinstance(keep_best_models, bool) or not isinstance(keep_best_models, int) or keep_best_models < 1:
             raise ValueError(f"keep_best_models must be an integer of at least 1, got {keep_best_models!r}")
-        self.hypermodel = hypermodel
+        self._tuned = hypermodel
+        self.hypermodel = as_hypermodel(hypermodel)
         self.objective: Objective = as_objective(self._settings.objective)
         self.executions_per_trial = executions_per_trial
         self._repeats = Repeats(executions_per_trial, cross_validation)
@@ -213,8 +215,8 @@ class Tuner:
 
     def _builder(self) -> Callable[[HyperParameters], Any] | None:
         """Give what builds a model without training it; None where there is no such thing."""
-        if training.may_be_called_to_look(self.hypermodel):
-            return lambda hp: training.look(self.hypermodel, hp, self._compilation)
+        if training.may_be_called_to_look(self._tuned):
+            return lambda hp: training.look(self._tuned, hp, self._compilation)
         return None
 
     def _compilation(self) -> Compile:
@@ -325,11 +327,11 @@ class Tuner:
         )
 
     def _fits_with_keras(self) -> bool | None:
-        if type(self).run_trial is not Tuner.run_trial or self.hypermodel is None:
+        if type(self).run_trial is not Tuner.run_trial or self._tuned is None:
             return False
-        if not training.is_hypermodel(self.hypermodel):
-            return None if training.takes_trial(self.hypermodel) else self._builder() is not None
-        return training.fits_by_itself(self.hypermodel)
+        if not training.is_hypermodel(self._tuned):
+            return None if training.takes_trial(self._tuned) else self._builder() is not None
+        return training.fits_by_itself(self._tuned)
 
     def _surroundings(self) -> list[str]:
         """Make ready what the framework can keep between trials, and say what it is."""
@@ -379,7 +381,7 @@ class Tuner:
             The objective as a number, a dict of metrics, a Keras History, or a list of these with one for
             each execution; None where ``trial.report`` has told everything.
         """
-        training.train(trial, self.hypermodel, args, kwargs, self._repeats, self._compilation, self)
+        training.train(trial, self._tuned, args, kwargs, self._repeats, self._compilation, self)
 
     # -- hooks -------------------------------------------------------------------------------------
 
@@ -453,7 +455,7 @@ class Tuner:
         """
         hp = HyperParameters.of(self._store.history()[int(trial.trial_id)].values, self._store.history().space)
         try:
-            return training.rebuilt(self.hypermodel, hp, Path(self.get_trial_dir(trial.trial_id)), self._compilation())
+            return training.rebuilt(self._tuned, hp, Path(self.get_trial_dir(trial.trial_id)), self._compilation())
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"no weights of trial {trial.trial_id} are kept: either it was trained by a function of your own, "
@@ -768,7 +770,7 @@ class SklearnTuner(Tuner):
 
     def hypermodel_build(self, hp: HyperParameters) -> Any:
         """Build an estimator, whether `hypermodel` is a function or a `HyperModel`."""
-        return training.built(self.hypermodel, hp) if training.is_hypermodel(self.hypermodel) else self.hypermodel(hp)
+        return training.built(self._tuned, hp) if training.is_hypermodel(self._tuned) else self._tuned(hp)
 
     def _builder(self) -> Callable[[HyperParameters], Any]:
         return self.hypermodel_build
