@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from choritsu.demo import DemoError, digits, images_from, run
+from choritsu.demo import digits, images_from, run
+from choritsu.errors import DemoError
 
 
 def saved(path, **arrays):

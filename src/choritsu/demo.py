@@ -10,14 +10,10 @@ from zipfile import BadZipFile, is_zipfile
 import keras
 import numpy as np
 
-from choritsu.errors import ChoritsuError
+from choritsu.errors import DemoError
 from choritsu.hyperparameters import HyperParameters
 from choritsu.trials import Status
 from choritsu.tuners import RandomSearch
-
-
-class DemoError(ChoritsuError):
-    """The data given to the demonstration cannot be used."""
 
 
 @dataclass(frozen=True)

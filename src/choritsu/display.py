@@ -83,7 +83,7 @@ def make_display(
         notes: likewise.
         epochs: likewise; ignored unless it is a number.
     """
-    if verbose in (0, False) and verbose is not None:
+    if verbose in (0, False):
         return Silence()
     known = epochs if isinstance(epochs, int) and not isinstance(epochs, bool) else None
     facts = Facts(project, objective, max_trials, executions, notes, known)

@@ -12,6 +12,7 @@
     │   │   ├── ForeignStoreError          written by another program
     │   │   ├── NewerStoreError            written by a later choritsu
     │   │   └── ReadOnlyStoreError         cannot be written
+    │   ├── DemoError                      the demonstration cannot use the data it was given
     │   ├── ChangedSearchError             the script and its stored search disagree
     │   └── TooManyFailuresError (RuntimeError)   trial after trial failed
     ├── FailedTrialError                   yours to raise: this trial failed, do not retry it
@@ -78,6 +79,10 @@ class ReadOnlyStoreError(StoreError):
 
 class ChangedSearchError(ChoritsuError):
     """The script asks for another space or objective than the search stored in its directory."""
+
+
+class DemoError(ChoritsuError):
+    """The data given to the demonstration cannot be used."""
 
 
 class TooManyFailuresError(ChoritsuError, RuntimeError):

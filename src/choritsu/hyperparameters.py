@@ -415,7 +415,10 @@ class HyperParameters:
                 f"{parameter.name!r} is not among the hyperparameters given, and allow_new_entries=False; "
                 f"add it to them, or allow new entries. Given: {', '.join(sorted(self._override.names)) or 'none'}"
             )
-        if listed:
+        exact = self._override.find(parameter)
+        if exact is not None:
+            parameter = exact
+        elif listed:
             active = [item for item in listed if all(condition.holds(self.values) for condition in item.conditions)]
             parameter = active[0] if active else listed[0]
         elif not self._tune_new:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ class Job:
         tune_new_entries: see `HyperParameters`.
         allow_new_entries: see `HyperParameters`.
         retries_left: how many further attempts an error is worth.
+        failures: how many attempts ended with an error before.
     """
 
     number: int
@@ -49,6 +51,7 @@ class Job:
     tune_new_entries: bool = True
     allow_new_entries: bool = True
     retries_left: int = 0
+    failures: int = 0
 
 
 def as_number(name: str, value: Any) -> float:
@@ -114,8 +117,12 @@ class RunningTrial:
 
     @property
     def seed(self) -> int:
-        """A seed in [0, 2**32) for this trial and execution, the same whenever the search is repeated."""
-        return derive(self._job.seed, "training", self.number, self.execution)
+        """A seed in [0, 2**32) for this trial and execution, the same whenever the search is repeated.
+
+        A trial that failed is tried again with another; one that was interrupted goes on with its own.
+        """
+        again = (self._job.failures,) if self._job.failures else ()
+        return derive(self._job.seed, "training", self.number, self.execution, *again)
 
     @property
     def search_seed(self) -> int:
@@ -136,7 +143,7 @@ class RunningTrial:
             named: further metrics.
 
         Raises:
-            TypeError: when a metric is not a number.
+            TypeError: when a metric is not a number, or the epoch not a whole one.
             ValueError: when nothing is told, or the epoch was told already.
 
         Example:
@@ -144,11 +151,15 @@ class RunningTrial:
             ...     for epoch in range(3):
             ...         trial.report(val_loss=1.0 / (epoch + 1))
         """
+        if metrics is not None and not isinstance(metrics, Mapping):
+            raise TypeError(f"report takes metrics by name, such as report(val_loss=0.3), got {metrics!r}")
         told = {**(metrics or {}), **named}
         numbers_told = {str(name): as_number(name, value) for name, value in told.items()}
         if not numbers_told:
             raise ValueError("report needs at least one metric, such as report(val_loss=0.3)")
-        epoch = self.next_epoch if epoch is None else epoch
+        epoch = self.next_epoch if epoch is None else operator.index(epoch)
+        if epoch < 0:
+            raise ValueError(f"epochs count from 0, got {epoch}")
         if any(report.execution == self.execution and report.epoch == epoch for report in self.reports):
             raise ValueError(f"epoch {epoch} was reported already; leave epoch out to count by itself")
         self.announce()
@@ -217,7 +228,7 @@ class RunningTrial:
         told = [report.metrics[name] for report in reported if name in report.metrics]
         if told and name in metrics:
             score = as_number(name, metrics[name])
-            if min(told, key=self.objective.badness) == score:
+            if min(told, key=self.objective.badness) == score and len(metrics) == 1:
                 # The best epoch, said once more: it stays that epoch.
                 return False
             # Otherwise the last word belongs to what was returned.
@@ -238,5 +249,12 @@ class RunningTrial:
     def _replay(self, history: Mapping[str, list[Any]]) -> None:
         if not history:
             raise ObjectiveError("the training history is empty: no epoch was trained")
-        for row in zip(*history.values(), strict=True):
-            self.report(dict(zip(history, row, strict=True)))
+        # With validation_freq, Keras lists the values of every n-th epoch only.
+        epochs = max(len(values) for values in history.values())
+        for epoch in range(epochs):
+            told = {}
+            for name, values in history.items():
+                every = max(epochs // len(values), 1) if values else epochs + 1
+                if (epoch + 1) % every == 0:
+                    told[name] = values[(epoch + 1) // every - 1]
+            self.report(told)

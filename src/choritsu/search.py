@@ -14,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from choritsu.decisions import Answer, Continue, Decision, Done, Start, Wait
+from choritsu.decisions import Answer, Continue, Decision, Done, Start, Stop, Wait
 from choritsu.errors import TooManyFailuresError
 from choritsu.executors import Executor
 from choritsu.oracles import Oracle
 from choritsu.running import Job
-from choritsu.space import Space, canonical
+from choritsu.space import Space, combination
 from choritsu.stores import Store
 from choritsu.trials import (
     Claimed,
@@ -132,9 +132,9 @@ def next_step(history: History, plan: Plan) -> Step:
     counted = len(history) - len(history.having(Status.REFUSED))
     if plan.max_trials is not None and counted >= plan.max_trials:
         return Done(f"max_trials={plan.max_trials} is reached")
-    asked_for = {canonical(dict(trial.suggested)) for trial in history if trial.enqueued}
+    asked_for = {combination(trial.suggested) for trial in history if trial.enqueued}
     for values in plan.enqueued:
-        if canonical(dict(values)) not in asked_for:
+        if combination(values) not in asked_for:
             return Enqueued(values)
     decision = plan.oracle.suggest(history, len(history))
     if isinstance(decision, Wait) and not history.having(Status.RUNNING):
@@ -232,7 +232,7 @@ class Search:
             return  # Another process was first: look again.
         self._held[claim.number] = claim.attempt
         self._tell(claim)
-        retries = history[claim.number].failures if claim.attempt else 0
+        failures = history[claim.number].failures if claim.attempt else 0
         self._executor.start(
             Job(
                 number=claim.number,
@@ -246,16 +246,21 @@ class Search:
                 override=self._plan.override,
                 tune_new_entries=self._plan.tune_new_entries,
                 allow_new_entries=self._plan.allow_new_entries,
-                retries_left=self._plan.max_retries - retries,
+                retries_left=self._plan.max_retries - failures,
+                failures=failures,
             )
         )
 
     def _handle(self, event: Event) -> Answer:
+        if isinstance(event, Lost):
+            event = _loss(self._store.history()[event.number], event)
         written = self._store.record(event)
-        if isinstance(event, Finished | Failed | Refused | Interrupted):
+        if isinstance(event, Finished | Failed | Refused | Interrupted | Lost):
             self._held.pop(event.number, None)
         if written:
             self._tell(event)
+        elif isinstance(event, Reported):
+            return Stop("another process has taken this trial over")
         return Continue()
 
     def _tell(self, event: Event) -> None:
@@ -277,6 +282,7 @@ class Search:
                         "Narrow the space, so that most of it makes sense"
                     )
             case Failed(final=True):
+                self._refusals = 0
                 self._failures += 1
                 if self._failures >= self._plan.max_consecutive_failures:
                     self._too_many = TooManyFailuresError(
@@ -304,19 +310,20 @@ class Search:
             if self._held.get(lease.number) == lease.attempt:
                 continue
             if lease.until < now or is_gone(lease.worker):
-                losses = history[lease.number].losses + 1
-                event: Lost | Failed = Lost(lease.number, lease.attempt, at=now)
-                if losses >= LOSSES:
-                    event = Failed(
-                        lease.number,
-                        lease.attempt,
-                        history[lease.number].suggested,
-                        f"its process died {losses} times while running it; it is given up",
-                        at=now,
-                    )
+                history = self._store.history()
+                event = _loss(history[lease.number], Lost(lease.number, lease.attempt, at=now))
                 if self._store.record(event):
                     self._tell(event)
         return self._store.history()
+
+
+def _loss(trial: Trial, lost: Lost) -> Lost | Failed:
+    """Give a trial up when its process has died too often."""
+    losses = trial.losses + 1
+    if losses < LOSSES:
+        return lost
+    message = f"its process died {losses} times while running it; it is given up"
+    return Failed(lost.number, lost.attempt, trial.suggested, message, at=lost.at)
 
 
 class _Heartbeat:

@@ -168,6 +168,11 @@ def check_data(
                 f"search got a generator (argument {name}), which only the first training could read; "
                 "give arrays, a keras.utils.PyDataset, a tf.data.Dataset or a torch DataLoader"
             )
+    if repeats.folds is not None and keras_fit is None:
+        raise FatalValueError(
+            "cross_validation splits what model.fit is given, and a function of (hp, trial) splits its own data; "
+            "leave cross_validation out"
+        )
     if keras_fit is None and (args or set(kwargs) - {"verbose"}):
         raise FatalValueError(
             "search got data, but a function of (hp, trial) trains by itself and is given none; "
@@ -175,6 +180,12 @@ def check_data(
         )
     if keras_fit:
         kwargs = named(args, kwargs)
+    if repeats.folds is not None and keras_fit and kwargs.get("x") is None:
+        raise FatalValueError("cross_validation needs arrays: search(x, y, ...)")
+    callbacks = kwargs.get("callbacks")
+    if callbacks is not None and not callable(callbacks) and "keras" in sys.modules:
+        # Copied once to see that they can be: no trial shall fail for it.
+        _keras().copied_callbacks(callbacks)
     validates = kwargs.get("validation_data") is not None or bool(kwargs.get("validation_split"))
     if repeats.folds is not None and validates:
         raise FatalValueError("cross_validation makes its own validation data; leave out validation_data and _split")
@@ -379,5 +390,6 @@ def rebuilt(hypermodel: Any, hp: HyperParameters, directory: Path, compilation: 
         raise FileNotFoundError(directory / keras.WEIGHTS)
     make = (lambda hp: built(hypermodel, hp)) if is_hypermodel(hypermodel) else hypermodel
     model = keras.build(make, hp, compilation)
-    keras.load_weights(model, directory)
+    with compilation.scope():
+        keras.load_weights(model, directory)
     return model

@@ -6,6 +6,7 @@ import difflib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,8 +148,12 @@ class Tuner:
         self._running: dict[int, RunningTrial] = {}
         self._notes: list[str] = []
         self.project_dir = str(Path(directory or ".") / (project_name or "untitled_project"))
+        if store is not None and overwrite:
+            raise ValueError("overwrite=True deletes search.db; with store=..., empty the store yourself")
+        # First, so that a script that cannot even be begun deletes nothing.
+        asked = self._look()
         self._store = store if store is not None else self._opened(overwrite)
-        self.seed = self._agree(accept_changes)
+        self.seed = self._agree(asked, accept_changes)
         self.oracle = OracleView(self._store, self.objective, self._settings.max_trials, lambda: self._running)
 
     # -- setting up --------------------------------------------------------------------------------
@@ -160,10 +165,9 @@ class Tuner:
             shutil.rmtree(directory / "trials", ignore_errors=True)
         return open_store(directory)
 
-    def _agree(self, accept_changes: bool) -> int:
+    def _agree(self, asked: Space | None, accept_changes: bool) -> int:
         """Compare the script with the stored search, write down what is new, and give the seed."""
         stored = self._store.identity()
-        asked = self._look()
         seed = self._settings.seed
         if seed is None:
             seed = stored.seed if stored else derive(int.from_bytes(os.urandom(8)), "seed")
@@ -171,11 +175,14 @@ class Tuner:
             changes = _changes(stored, self.objective, asked)
             if changes and not accept_changes:
                 raise ChangedSearchError(_explain(changes, self.project_dir))
-            if changes and asked is not None:
-                self._store.redefine(asked.extended(_compatible(self._store.history().space, asked)))
-            elif accept_changes and asked is None:
-                # What such a function asks for comes to light only as it runs: it is met anew.
-                self._store.redefine(Space())
+            if stored.objective.name != self.objective.name and self._store.history().completed:
+                raise ChangedSearchError(
+                    f"the trials in {self.project_dir} are scored by {stored.objective.name}, which cannot be compared "
+                    f"with {self.objective.name}; give another project_name, or overwrite=True to begin anew"
+                )
+            if accept_changes:
+                # What else the function asks for comes to light only as it runs: it is met anew.
+                self._store.redefine(asked or Space())
         settings = {
             "oracle": self._settings.name,
             "max_trials": self._settings.max_trials,
@@ -190,7 +197,10 @@ class Tuner:
             asked = stored.asked
         self._store.identify(Identity(self.objective, seed, created, asked, settings))
         if asked is not None:
-            self._store.record(Grew(-1, asked.parameters))
+            try:
+                self._store.record(Grew(-1, asked.parameters))
+            except RedefinedError as error:
+                raise ChangedSearchError(_explain([_redefinition(error)], self.project_dir)) from error
         return seed
 
     def _look(self) -> Space | None:
@@ -295,16 +305,14 @@ class Tuner:
                 def watch(event: Event, history: History) -> None:
                     display.show(event, history)
                     if isinstance(event, Finished | Failed | Refused):
-                        self._prune(history)
+                        self._prune()
                         tidy()
 
                 done = Search(plan, self._store, executor, watch=watch, idle=display.wait).run()
             display.end(done, self._store.history())
         except RedefinedError as error:
             if known.named(error.name):
-                raise ChangedSearchError(
-                    _explain([f"{error.name}: was {error.known}, is now {error.asked}"], self.project_dir)
-                ) from error
+                raise ChangedSearchError(_explain([_redefinition(error)], self.project_dir)) from error
             raise
         finally:
             executor.close()
@@ -529,12 +537,14 @@ class Tuner:
     def reload(self) -> None:
         """Do nothing: whoever asks is answered from the disk."""
 
-    def _prune(self, history: History) -> None:
+    def _prune(self) -> None:
         """Delete the weights of trials that are neither among the best nor running."""
         # Only what is on disk is looked at: a search may have thousands of trials and few models.
         directories = list(Path(self.project_dir).glob("trials/[0-9]*"))
         if not directories:
             return
+        # Read after the disk: another process may just have begun a trial.
+        history = self._store.history()
         kept = {trial.trial_id for trial in history.completed[: self._keep_best_models]}
         kept |= {trial.trial_id for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
         for directory in directories:
@@ -542,7 +552,7 @@ class Tuner:
                 continue
             for name in ("checkpoint.weights.h5", "build_config.json"):
                 (directory / name).unlink(missing_ok=True)
-            if not any(directory.iterdir()):
+            with suppress(OSError):  # It holds something else, or another process was quicker.
                 directory.rmdir()
 
 
@@ -577,6 +587,10 @@ def _changes(stored: Identity, objective: Objective, asked: Space | None) -> lis
     return changes
 
 
+def _redefinition(error: RedefinedError) -> str:
+    return f"{error.name}: was {error.known}, is now {error.asked}"
+
+
 def _explain(changes: Sequence[str], directory: str) -> str:
     listed = "\n".join(f"  - {change}" for change in changes)
     return (
@@ -585,15 +599,6 @@ def _explain(changes: Sequence[str], directory: str) -> str:
         "accept_changes=True to go on from here, keeping the trials made so far; "
         "overwrite=True to delete them and begin anew."
     )
-
-
-def _compatible(known: Space, asked: Space) -> list[Parameter]:
-    """Give the parameters of `known` that `asked` does not define anew and that can stand beside it."""
-    return [
-        parameter
-        for parameter in known
-        if asked.find(parameter) is None and all(condition.name in asked for condition in parameter.conditions)
-    ]
 
 
 class RandomSearch(Tuner):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ def summarize(store: Store, directory: str) -> Summary:
     from choritsu.report import Summary
 
     identity = store.identity() or Identity()
-    weights = [file.stat().st_size for file in Path(directory).glob("trials/*/checkpoint.weights.h5")]
+    weights = list(_sizes(Path(directory)))
     return Summary(
         title=Path(directory).resolve().name,
         directory=directory,
@@ -38,6 +39,13 @@ def summarize(store: Store, directory: str) -> Summary:
         models=len(weights),
         model_bytes=sum(weights),
     )
+
+
+def _sizes(directory: Path) -> Iterator[int]:
+    for file in directory.glob("trials/*/checkpoint.weights.h5"):
+        # A running search may delete it meanwhile.
+        with suppress(OSError):
+            yield file.stat().st_size
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import traceback
 from collections.abc import Callable
@@ -33,6 +34,14 @@ def filler(job: Job) -> Callable[[Parameter], Any]:
     return lambda parameter: drawn(job.seed, job.number, parameter)
 
 
+class _UntoldError(BaseException):
+    """An event could not be told. No error of the user's function, so none that it may catch as one."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> None:
     """Run one attempt of a trial and emit its events, the outcome last.
 
@@ -45,8 +54,27 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
     Raises:
         FatalError: when the function wants the whole search to stop.
         RedefinedError: when the function contradicts a definition known from earlier trials.
-        BaseException: what is not an error but an order, such as KeyboardInterrupt.
+        BaseException: what is not an error but an order, such as KeyboardInterrupt, and whatever `emit` raised:
+            the trial is then interrupted, to be taken up again.
     """
+
+    def tell(event: Event) -> Answer:
+        try:
+            return emit(event)
+        except RedefinedError:
+            raise
+        except Exception as error:
+            raise _UntoldError(error) from error
+
+    try:
+        _attempt(job, train, tell, clock)
+        return
+    except _UntoldError as untold:
+        error = untold.error
+    raise error
+
+
+def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> None:
     hp = HyperParameters(
         job.given,
         known=job.known,
@@ -88,7 +116,8 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
         trial.announce()
         failed(error, final=job.retries_left <= 0, trace=not isinstance(error, ObjectiveError))
     except BaseException:
-        emit(Interrupted(job.number, job.attempt, at=clock()))
+        with contextlib.suppress(_UntoldError):
+            emit(Interrupted(job.number, job.attempt, at=clock()))
         raise
     else:
         emit(Finished(job.number, job.attempt, hp.asked, result, at=clock()))

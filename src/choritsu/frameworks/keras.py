@@ -196,10 +196,11 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not 
         if metrics:
             # Where the epochs do not tell the objective, the last word has what fit returns.
             told = self.trial.objective.name in metrics
-            if told and self.model is not None and self.trial.is_best(metrics):
+            best = told and self.model is not None and self.trial.is_best(metrics)
+            self.trial.report(metrics)
+            if best and not self.trial.stopped:
                 save_weights(self.model, self.trial.directory, self.inputs)
                 self.saved = True
-            self.trial.report(metrics)
         self._hooks.on_epoch_end(self.trial, self.model, epoch, logs)
         if self.trial.stopped and self.model is not None:
             self.model.stop_training = True
@@ -248,6 +249,7 @@ def train_once(
     kwargs["callbacks"] = [*callbacks, recorder]
     with options.scope():
         returned = fit(trial.hyperparameters, model, *args, **kwargs)
+    _log_values(callbacks, trial)
     scored_anew = trial.conclude(returned)
     if not model.built or (recorder.saved and not scored_anew):
         return
@@ -292,6 +294,23 @@ def _separate_logs(callbacks: Sequence[Any], trial: RunningTrial) -> None:
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.TensorBoard):
             callback.log_dir = os.path.join(callback.log_dir, trial.trial_id, f"execution{trial.execution}")
+
+
+def _log_values(callbacks: Sequence[Any], trial: RunningTrial) -> None:
+    """Tell TensorBoard's table of hyperparameters what was tried, where the user logs to TensorBoard at all."""
+    boards = [callback for callback in callbacks if isinstance(callback, keras.callbacks.TensorBoard)]
+    if not boards:
+        return
+    try:
+        import tensorflow
+        from tensorboard.plugins.hparams import api
+    except ImportError:
+        return  # The callback writes without TensorBoard, and the table needs it.
+    asked = trial.hyperparameters.asked
+    told = {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in asked.items()}
+    for board in boards:
+        with tensorflow.summary.create_file_writer(board.log_dir).as_default():
+            api.hparams(told, trial_id=f"{trial.trial_id}-{trial.execution}")
 
 
 # -- weights ---------------------------------------------------------------------------------------
@@ -387,7 +406,18 @@ def _build_again(model: Any, known: Mapping[str, Any]) -> None:
         # Only a call builds what a class of the user's own makes as it goes.
         model(_sample(inputs))
     elif config:
-        model.build_from_config({key: _any_batch(value) for key, value in config.items()})
+        shapes = {key: _any_batch(value) for key, value in config.items()}
+        if "input_shape" in shapes:
+            model(_symbols(shapes["input_shape"]))
+        else:
+            model.build_from_config(shapes)
+
+
+def _symbols(shape: Any) -> Any:
+    """Give symbolic inputs of these shapes, nested as they are."""
+    if isinstance(shape, dict):
+        return {key: _symbols(value) for key, value in shape.items()}
+    return [_symbols(item) for item in shape] if isinstance(shape, list) else keras.Input(batch_shape=shape)
 
 
 def _any_batch(shape: Any) -> Any:

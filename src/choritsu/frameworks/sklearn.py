@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,10 +43,10 @@ class Scoring:
             return KFold(self.cv or 5, shuffle=True, random_state=1)
         return self.cv
 
-    def scorer(self) -> Callable[[Any, Any, Any], float]:
-        """Give the function (estimator, X, y) -> float."""
+    def scorer(self) -> Callable[..., float]:
+        """Give the function (estimator, X, y, sample_weight=...) -> float."""
         if self.scoring is None:
-            return lambda estimator, x, y: estimator.score(x, y)
+            return lambda estimator, x, y, **weights: estimator.score(x, y, **weights)
         if callable(self.scoring):
             return self.scoring  # type: ignore[no-any-return]
         from sklearn.metrics import get_scorer
@@ -92,11 +93,22 @@ def cross_validate(
         x_test, y_test = take(x, test), take(y, test)
         fitted = {} if weights is None else {"sample_weight": weights}
         estimator.fit(take(x, train), take(y, train), **fitted)
-        told = {SCORE: score(estimator, x_test, y_test)}
+        judged = estimator.score if scoring.scoring is None else score
+        tested = {} if weights is None or not _takes_weights(judged) else {"sample_weight": take(sample_weight, test)}
+        told = {SCORE: score(estimator, x_test, y_test, **tested)}
         if scoring.metrics:
             predicted = estimator.predict(x_test)
             told |= {metric.__name__: metric(y_test, predicted) for metric in scoring.metrics}
         trial.report(told)
+
+
+def _takes_weights(function: Any) -> bool:
+    """Tell whether a scorer has a place for sample weights."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(item.name == "sample_weight" or item.kind is item.VAR_KEYWORD for item in parameters)
 
 
 def built(build: Callable[[HyperParameters], Any], hp: HyperParameters) -> Any:
