@@ -66,12 +66,13 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
         except Exception as error:
             raise _UntoldError(error) from error
 
+    untold: Exception | None = None
     try:
         _attempt(job, train, tell, clock)
-        return
-    except _UntoldError as untold:
-        error = untold.error
-    raise error
+    except _UntoldError as error:
+        untold = error.error
+    if untold is not None:
+        raise untold
 
 
 def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> None:
