@@ -14,6 +14,7 @@ from choritsu.frameworks.backends import choose_backend
 if TYPE_CHECKING:
     from choritsu import errors as errors
     from choritsu import oracles as oracles
+    from choritsu import schedules as schedules
     from choritsu import space as space
     from choritsu import testing as testing
     from choritsu import tuners as tuners
@@ -55,7 +56,7 @@ _HOMES = {
     "tuners": ("GridSearch", "QuasiRandomSearch", "RandomSearch", "SklearnTuner", "Tuner"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("errors", "oracles", "space", "testing", "tuners")
+_ROOMS = ("errors", "oracles", "schedules", "space", "testing", "tuners")
 
 __all__ = ["__version__", *_HOME, *_ROOMS]
 

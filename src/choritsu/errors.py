@@ -12,6 +12,9 @@
     │   │   ├── ForeignStoreError          written by another program
     │   │   ├── NewerStoreError            written by a later choritsu
     │   │   └── ReadOnlyStoreError         cannot be written
+    │   ├── ScheduleError (ValueError)     a schedule that cannot be
+    │   │   └── UnboundError               it counts epochs or shares, and their number is not known
+    │   ├── UnitError (TypeError)          a rate where a factor is wanted, or the other way round
     │   ├── DemoError                      the demonstration cannot use the data it was given
     │   ├── ChangedSearchError             the script and its stored search disagree
     │   └── TooManyFailuresError (RuntimeError)   trial after trial failed
@@ -21,6 +24,9 @@
         ├── FatalValueError (ValueError)
         ├── FatalTypeError (TypeError)
         └── FatalRuntimeError (RuntimeError)
+
+    UserWarning
+    └── ScheduleWarning                    the learning rate in use is hardly the one that was meant
 """
 
 from __future__ import annotations
@@ -79,6 +85,22 @@ class ReadOnlyStoreError(StoreError):
 
 class ChangedSearchError(ChoritsuError):
     """The script asks for another space or objective than the search stored in its directory."""
+
+
+class ScheduleError(ChoritsuError, ValueError):
+    """A schedule that cannot be: a length that is none, a value that is no rate, a file that holds no schedule."""
+
+
+class UnboundError(ScheduleError):
+    """A schedule that counts epochs or shares of the run was read before their number was known."""
+
+
+class UnitError(ChoritsuError, TypeError):
+    """A learning rate was given where a factor is wanted, or the other way round."""
+
+
+class ScheduleWarning(UserWarning):
+    """The learning rate in use is hardly the one that was meant; the message has the numbers and the cure."""
 
 
 class DemoError(ChoritsuError):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
-from choritsu.errors import FatalRuntimeError, SpaceError
+from choritsu.errors import FatalRuntimeError, ScheduleError, SpaceError
 from choritsu.space import (
     Boolean,
     Choice,
@@ -29,9 +29,27 @@ from choritsu.space import (
 )
 from choritsu.space import decode as _decode
 
+if TYPE_CHECKING:
+    from choritsu.schedules.planned import Form
+
 
 def _default(parameter: Parameter) -> Any:
     return parameter.start
+
+
+def _forms(name: str, shapes: Any) -> list[str]:
+    listed = [shapes] if isinstance(shapes, str) else list(shapes)
+    if not listed or len(set(listed)) != len(listed):
+        raise SpaceError(f"{name!r}: shapes needs at least one shape, and each once, got {shapes!r}")
+    return listed
+
+
+def _range(name: str, what: str, value: Any) -> tuple[float, float]:
+    pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    numbers = all(isinstance(item, int | float) and not isinstance(item, bool) for item in pair)
+    if len(pair) != 2 or not numbers or not pair[0] <= pair[1]:
+        raise SpaceError(f"{name!r}: {what} is a number or a range (low, high), got {value!r}")
+    return float(pair[0]), float(pair[1])
 
 
 class HyperParameters:
@@ -161,6 +179,71 @@ class HyperParameters:
             True
         """
         return self._ask(lambda full, conditions: Boolean(full, default, conditions), name, parent_name, parent_values)
+
+    def LearningRate(
+        self,
+        name: str,
+        min_value: float,
+        max_value: float,
+        shapes: Sequence[Form] = ("constant", "linear", "cosine"),
+        warmup: float | tuple[float, float] = 0.0,
+        end: float | tuple[float, float] = 0.0,
+        default: float | None = None,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+    ) -> Any:
+        """Ask for a learning rate over the whole run: its peak, shape, warm-up and end are hyperparameters.
+
+        They are named ``name/peak`` (sampled by its logarithm), ``name/shape``, ``name/warmup`` and ``name/end``; what
+        leaves no choice is none of them.
+
+        Args:
+            name: of the rate.
+            min_value: the smallest peak, above 0.
+            max_value: the largest peak, included.
+            shapes: among "constant", "linear", "cosine", "exponential", "inverse_sqrt" and "wsd".
+            warmup: the share of the run in which the rate rises from 0 to its peak, in [0, 1); or a range of it.
+            end: what is left of the peak at the end, in [0, 1]; or a range of it. "constant" and "inverse_sqrt" have
+                none.
+            default: of the peak.
+            parent_name: as for the other kinds.
+            parent_values: likewise.
+
+        Returns:
+            A `choritsu.schedules.Rate` that waits for the length of the run. In a model-building function write
+            ``Adam(rate.to_keras())``, and a tuner tells it; in PyTorch
+            ``rate.to_torch(optimizer, horizon=epochs * len(loader))``.
+
+        Raises:
+            SpaceError: when the bounds or shapes contradict each other.
+
+        Example:
+            >>> hp = HyperParameters()
+            >>> rate = hp.LearningRate("lr", 1e-4, 1e-1, shapes=["linear", "cosine"], warmup=0.1)
+            >>> rate.bind(horizon=10).table(3)
+            [0.0, 0.0001, 8.888888888888889e-05]
+            >>> hp.values
+            {'lr/peak': 0.0001, 'lr/shape': 'linear'}
+        """
+        from choritsu.schedules.planned import ENDING, planned
+
+        forms, warm, ends = _forms(name, shapes), _range(name, "warmup", warmup), _range(name, "end", end)
+        try:
+            for form in forms:
+                for low_or_high in zip(warm, ends, strict=True):
+                    planned(1.0, form, warmup=low_or_high[0], end=low_or_high[1])
+        except ScheduleError as error:
+            raise SpaceError(f"{name!r}: {error}") from None
+        scope = nullcontext() if parent_name is None else self.conditional_scope(parent_name, parent_values)
+        with scope, self.name_scope(name):
+            exact = min_value == max_value
+            peak = min_value if exact else self.Float("peak", min_value, max_value, None, "log", default)
+            form = forms[0] if len(forms) == 1 else self.Choice("shape", forms, ordered=False)
+            share = warm[0] if warm[0] == warm[1] else self.Float("warmup", *warm)
+            left = ends[0] if ends[0] == ends[1] else self._end(forms, ends)
+            if not all(condition.holds(self.values) for condition in self._conditions):
+                return None
+        return planned(peak, form, warmup=share, end=left if form in ENDING else 0.0)
 
     def Fixed(self, name: str, value: Any, parent_name: str | None = None, parent_values: Any = None) -> Any:
         """Name a value that is not tuned, so that it is kept with the others.
@@ -360,6 +443,14 @@ class HyperParameters:
         return f"HyperParameters({self.values!r})"
 
     # -- how an answer is found --------------------------------------------------------------------
+
+    def _end(self, forms: list[str], ends: tuple[float, float]) -> Any:
+        from choritsu.schedules.planned import ENDING
+
+        ending = [form for form in forms if form in ENDING]
+        if len(forms) == 1 or not ending:
+            return self.Float("end", *ends) if ending else 0.0
+        return self.Float("end", *ends, parent_name="shape", parent_values=ending)
 
     def _condition(self, parent_name: str, parent_values: Any) -> Condition:
         full = self._prefix + parent_name

@@ -17,6 +17,8 @@ from choritsu.space import Space
 from choritsu.trials import Event, Grew, Objective, Report, Reported, Status
 
 Clock: TypeAlias = Callable[[], float]
+#: The metric under which the learning rate really used is kept; Keras' callbacks log it so.
+RATE = "learning_rate"
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class RunningTrial:
         self.execution = 0
         self.reports: list[Report] = []
         self.stopped = False
+        #: Gives what was seen of the training besides what is reported, by name.
+        self.observe: Callable[[], Mapping[str, float]] = dict
         self._job = job
         self._emit = emit
         self._clock = clock
@@ -162,6 +166,8 @@ class RunningTrial:
             raise ValueError(f"epochs count from 0, got {epoch}")
         if any(report.execution == self.execution and report.epoch == epoch for report in self.reports):
             raise ValueError(f"epoch {epoch} was reported already; leave epoch out to count by itself")
+        for name, value in self.observe().items():
+            numbers_told.setdefault(name, value)
         self.announce()
         report = Report(self.execution, epoch, numbers_told, self._clock())
         self.reports.append(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -331,7 +332,8 @@ def _call(trial: RunningTrial, function: Function, data: Any, compilation: Calla
     else:
         seed_everything(trial.seed)
     if takes_trial(function):
-        trial.conclude(function(hp, trial))
+        with _noting_rates(trial):
+            trial.conclude(function(hp, trial))
         return
     if keras is None:
         returned = function(hp)
@@ -346,6 +348,15 @@ def _call(trial: RunningTrial, function: Function, data: Any, compilation: Calla
     keras.recompile(returned, options)
     keras.check_size(returned, options)
     keras.train_once(trial, returned, plain_fit, *data, options, hooks)
+
+
+def _noting_rates(trial: RunningTrial) -> AbstractContextManager[None]:
+    """Note the rates of PyTorch's optimizers where PyTorch was imported; importing it is the user's choice."""
+    if "torch" not in sys.modules:
+        return nullcontext()
+    from choritsu.frameworks import torch
+
+    return torch.noting_rates(trial)
 
 
 def _folded(args: Sequence[Any], kwargs: Mapping[str, Any], folds: CrossValidation, seed: int) -> Any:

@@ -16,7 +16,8 @@ import keras
 from choritsu.errors import FailedTrialError, FatalTypeError, RedrawTrialError
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import RunningTrial, as_number
+from choritsu.running import RATE, RunningTrial, as_number
+from choritsu.schedules.keras import bind_optimizer, rate_in_use
 from choritsu.trials import result_of
 
 WEIGHTS = "checkpoint.weights.h5"
@@ -175,8 +176,10 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not 
         self._model = model
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
-        """Check the size of a model that was built by its first data."""
+        """Check the size of a model that was built by its first data, and tell its schedule how long training is."""
         check_size(self.model, self._options)
+        optimizer = getattr(self.model, "optimizer", None)
+        bind_optimizer(optimizer, self.params.get("steps"), self.params.get("epochs"))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Pass on to the tuner's hook."""
@@ -194,6 +197,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not 
         """Report the epoch, and keep its weights if it is the best so far."""
         metrics = self._numbers(logs or {})
         if metrics:
+            rate = rate_in_use(getattr(self.model, "optimizer", None))
+            if rate is not None:
+                metrics.setdefault(RATE, rate)
             # Where the epochs do not tell the objective, the last word has what fit returns.
             told = self.trial.objective.name in metrics
             best = told and self.model is not None and self.trial.is_best(metrics)

@@ -1,0 +1,284 @@
+"""Schedules as Keras wants them: a ``LearningRateSchedule``, or a callback. Importing this imports Keras.
+
+Import it before loading a model that was saved with a schedule, as Keras asks of every object it does not know.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from choritsu.errors import ScheduleError, ScheduleWarning, UnboundError
+from choritsu.schedules.coding import decoded, encoded, phrase
+from choritsu.schedules.durations import Duration
+from choritsu.schedules.shapes import Shape, bound, everything_in
+from choritsu.schedules.tensors import looked_up, tabulated
+
+
+@keras.saving.register_keras_serializable(package="choritsu")
+class StepSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras is not typed
+    """A learning rate for each optimizer update; `Rate.to_keras` makes it.
+
+    Args:
+        shape: the rate over steps; or its JSON values, as Keras keeps them.
+        horizon: see `Rate.to_keras`.
+        gradient_accumulation_steps: likewise.
+    """
+
+    def __init__(
+        self, shape: Any, *, horizon: int | None = None, gradient_accumulation_steps: int | None = None, **_: Any
+    ) -> None:
+        super().__init__()
+        self.shape: Shape = decoded(shape) if isinstance(shape, dict) else shape
+        self.horizon = horizon
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self._values: list[float] | None = None
+        self._holds = False
+        self._tensors: dict[Any, Any] = {}
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether all lengths are known in steps."""
+        return not any(isinstance(value, Duration) for value in everything_in(self.shape))
+
+    def bind(self, *, steps_per_epoch: float | None = None, horizon: float | None = None) -> None:
+        """Say how long the training is, before it begins.
+
+        Args:
+            steps_per_epoch: how many optimizer updates an epoch has.
+            horizon: how many the whole training has.
+
+        Raises:
+            UnboundError: when what is needed is not given.
+        """
+        self.shape = bound(self.shape, steps_per_epoch, horizon)
+        self._values = None
+        self._tensors = {}
+
+    def __call__(self, step: Any) -> Any:
+        """Give the rate, a scalar tensor, at Keras' count of batches."""
+        ops = keras.ops
+        values = self._tabulated()
+        step = ops.cast(step, "int32") // self._accumulated(step)
+        table = self._tensor(values)
+        shape = None if self._holds else self.shape
+        return looked_up(table, len(values), shape, step, ops.cast(step, table.dtype), ops)
+
+    def _tabulated(self) -> list[float]:
+        if not self.is_bound:
+            raise UnboundError(
+                f"the learning rate {phrase(self.shape)} counts epochs or shares of the run, and their number is not "
+                "known; write rate.bind(steps_per_epoch=..., horizon=...).to_keras(), or give fit the callback "
+                "choritsu.schedules.keras.Bind()"
+            )
+        if self._values is None:
+            self._values, self._holds = tabulated(self.shape, self.horizon)
+        return self._values
+
+    def _tensor(self, values: list[float]) -> Any:
+        array = np.asarray(values, dtype="float32" if keras.config.floatx() == "bfloat16" else keras.config.floatx())
+        if keras.backend.backend() != "torch":
+            # In a compiled program it is a constant, and belongs to that program alone.
+            return keras.ops.convert_to_tensor(array)
+        from keras.src.backend.torch.core import get_device
+
+        device = str(get_device())
+        if device not in self._tensors:
+            self._tensors[device] = keras.ops.convert_to_tensor(array)
+        return self._tensors[device]
+
+    def _accumulated(self, step: Any) -> int:
+        if self.gradient_accumulation_steps is not None:
+            return self.gradient_accumulation_steps
+        optimizer = _asking(step)
+        return getattr(optimizer, "gradient_accumulation_steps", None) or 1
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the schedule as JSON values."""
+        return {
+            "shape": encoded(self.shape),
+            "horizon": self.horizon,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
+        }
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StepSchedule:
+        return type(self)(
+            self.shape, horizon=self.horizon, gradient_accumulation_steps=self.gradient_accumulation_steps
+        )
+
+
+def _asking(step: Any) -> Any:
+    """Find the optimizer whose counter `step` is.
+
+    Keras hands a schedule the raw count of batches, and only the optimizer knows how many of them make an update.
+    """
+    frame = sys._getframe(2)
+    for _ in range(8):
+        owner = frame.f_locals.get("self")
+        if getattr(owner, "_iterations", None) is step:
+            return owner
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None
+
+
+class Bind(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
+    """Tells a schedule that counts epochs or shares how long the training is.
+
+    Args:
+        epochs: how many the whole training has; by default those of this ``fit``.
+    """
+
+    def __init__(self, epochs: int | None = None) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        """Bind the schedule of the model's optimizer, where it waits for it."""
+        bind_optimizer(self.model.optimizer, self.params.get("steps"), self.epochs or self.params.get("epochs"))
+
+
+def schedule_of(optimizer: Any) -> Any:
+    """Give the schedule that an optimizer follows, if any."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    schedule = getattr(inner, "_learning_rate", None)
+    return schedule if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule) else None
+
+
+def rate_in_use(optimizer: Any) -> float | None:
+    """Give the learning rate of an optimizer's last update; None where it has no single one."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    schedule = schedule_of(inner)
+    try:
+        if schedule is None:
+            return float(keras.ops.convert_to_numpy(inner.learning_rate))
+        done = int(keras.ops.convert_to_numpy(inner.iterations))
+        if isinstance(schedule, StepSchedule):
+            return float(schedule.shape(max(done - 1, 0)))
+        return float(keras.ops.convert_to_numpy(schedule(max(done - 1, 0))))
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def bind_optimizer(optimizer: Any, steps: int | None, epochs: int | None) -> None:
+    """Bind the schedule of an optimizer, where it waits for it.
+
+    Args:
+        optimizer: a Keras optimizer.
+        steps: batches per epoch.
+        epochs: of the whole training.
+
+    Raises:
+        UnboundError: when Keras does not know how many batches an epoch has.
+    """
+    schedule = schedule_of(optimizer)
+    if not isinstance(schedule, StepSchedule) or schedule.is_bound:
+        return
+    if steps is None:
+        raise UnboundError(
+            f"the learning rate {phrase(schedule.shape)} waits for the length of the training, and the data do not "
+            "say how many batches they have; give fit steps_per_epoch=..."
+        )
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    updates = steps / (getattr(inner, "gradient_accumulation_steps", None) or 1)
+    schedule.bind(steps_per_epoch=updates, horizon=None if epochs is None else updates * epochs)
+
+
+#: Where an optimizer keeps the rate that factors scale, and what they last made of it; PyTorch's `initial_lr`.
+_BASE = "_choritsu_base_rate"
+
+
+class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
+    """Sets the optimizer's rate before each epoch; `Rate.to_keras_callback` and `Factor.to_keras_callback` make it.
+
+    The logs of each epoch hold the rate as ``learning_rate``.
+
+    Args:
+        shape: a value for each epoch, from 0.
+        relative: whether it scales the optimizer's own rate, or is the rate.
+        base_rate: what it scales; by default what the optimizer has when training first begins.
+        verbose: 1 to print the rate after each epoch.
+
+    Raises:
+        ScheduleError: when training begins and the optimizer follows a schedule of its own.
+    """
+
+    def __init__(self, shape: Shape, *, relative: bool, base_rate: float | None = None, verbose: int = 0) -> None:
+        super().__init__()
+        self.shape = bound(shape, 1, None) if _counts_epochs(shape) else shape
+        self.relative = relative
+        self.base_rate = base_rate
+        self.verbose = verbose
+        self._first = True
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        """See what rate the optimizer has of its own."""
+        for optimizer in self._optimizers():
+            if schedule_of(optimizer) is not None:
+                raise ScheduleError(
+                    "the optimizer follows a schedule of its own, and a callback cannot set its rate; compile it with "
+                    "a plain learning rate, such as Adam(1e-3), or leave the callback out"
+                )
+            if self.relative:
+                self._note_base(optimizer)
+        self._first = True
+        if any(isinstance(value, Duration) for value in everything_in(self.shape)):
+            self.shape = bound(self.shape, 1, self.params.get("epochs"))
+
+    def _note_base(self, optimizer: Any) -> None:
+        """Keep the rate that is scaled with the optimizer, as PyTorch does, so that a second fit finds it."""
+        base, left = vars(optimizer).get(_BASE, (None, None))
+        now = self._now(optimizer)
+        if self.base_rate is not None:
+            base = self.base_rate
+        elif base is None or now != left:
+            base = now
+        vars(optimizer)[_BASE] = (base, now)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        """Set the epoch's rate."""
+        value = float(self.shape(epoch))
+        for optimizer in self._optimizers():
+            base, left = vars(optimizer)[_BASE] if self.relative else (1.0, None)
+            if self.relative and self._first and epoch and base == left and self.base_rate is None and value != 1:
+                warnings.warn(
+                    f"training goes on at epoch {epoch}, and the factor {value:.6g} scales the rate that the optimizer "
+                    f"has now, {base:.6g}. If that was scaled already, before the model was saved, say what it was "
+                    "scaled from: base_rate=...",
+                    ScheduleWarning,
+                    stacklevel=2,
+                )
+            rate = base * value
+            if not 0 <= rate < math.inf:
+                raise ScheduleError(f"the schedule gives a rate of {rate!r} for epoch {epoch}; it must be finite")
+            optimizer.learning_rate = rate
+            if self.relative:
+                vars(optimizer)[_BASE] = (base, self._now(optimizer))
+        self._first = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Note the rate in the logs."""
+        for optimizer in self._optimizers():
+            rate = self._now(optimizer)
+            if logs is not None:
+                logs["learning_rate"] = rate
+            if self.verbose:
+                print(f"Epoch {epoch + 1}: learning rate {np.float32(rate)}")
+
+    def _optimizers(self) -> list[Any]:
+        optimizer = self.model.optimizer
+        return list(getattr(optimizer, "optimizers", None) or [optimizer])
+
+    def _now(self, optimizer: Any) -> float:
+        return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def _counts_epochs(shape: Shape) -> bool:
+    spans = [value for value in everything_in(shape) if isinstance(value, Duration)]
+    return bool(spans) and not any(value.share for value in spans)
