@@ -125,20 +125,21 @@ def share(part: float) -> Duration:
     return Duration(share=_positive(part, "share"))
 
 
-def span(value: Any, name: str = "steps", *, least: float = 0) -> Span:
+def span(value: Any, name: str = "steps", *, least: float = 0, endless: bool = False) -> Span:
     """Check a length in steps.
 
     Args:
         value: a number or a `Duration`.
         name: what to call it in messages.
         least: a number must be larger than this.
+        endless: whether it may be infinite.
 
     Raises:
         ScheduleError: when it is neither, or too small.
     """
     if isinstance(value, Duration):
         return value
-    if not _is_number(value) or math.isnan(value) or value <= least:
+    if not _is_number(value) or math.isnan(value) or value <= least or (value == math.inf and not endless):
         raise ScheduleError(f"{name} must be a number of steps above {least:g}, epochs(n) or share(x), got {value!r}")
     return int(value) if math.isfinite(value) and value == int(value) else float(value)
 

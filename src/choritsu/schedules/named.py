@@ -42,7 +42,7 @@ def one_cycle(
         Smith and Topin, Super-Convergence, 2018.
     """
     steps = span(steps)
-    if not 0 < up < 1:
+    if not isinstance(up, int | float) or not 0 < up < 1:
         raise ScheduleError(f"up is a share of the steps between 0 and 1, got {up!r}")
     if curve not in ("cosine", "linear"):
         raise ScheduleError(f'curve is "cosine" or "linear", got {curve!r}')
@@ -126,6 +126,9 @@ def noam(*, warmup: int, dimension: int | None = None) -> Factor:
     Reference:
         Vaswani and others, Attention Is All You Need, 2017, equation 3.
     """
+    for name, value in (("warmup", warmup), ("dimension", 1 if dimension is None else dimension)):
+        if isinstance(span(value, name), Duration):
+            raise ScheduleError(f"{name} of noam is a plain number, got {value!r}")
     rise = linear(1 / warmup, 1.0, steps=warmup - 1) if warmup > 1 else None
     fall = inverse(1.0, every=warmup, power=0.5)
     whole = fall if rise is None else rise.then(fall)

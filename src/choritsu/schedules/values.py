@@ -107,7 +107,7 @@ class Schedule:
             >>> Rate.constant(0.1, steps=3).table()
             [0.1, 0.1, 0.1]
         """
-        return cls(Constant(cls._value(value, "value"), span(steps)))
+        return cls(Constant(cls._value(value, "value"), span(steps, endless=True)))
 
     @classmethod
     def linear(cls, start: float = 1.0, end: float = 0.0, *, steps: Span) -> Self:
@@ -199,7 +199,7 @@ class Schedule:
             [1.0, 1.0, 0.5, 0.5, 0.25]
         """
         start, decay = cls._value(start, "start"), _positive(decay, "decay")
-        return cls(Exponential(start, decay, span(every, "every"), bool(staircase), span(steps)))
+        return cls(Exponential(start, decay, span(every, "every"), bool(staircase), span(steps, endless=True)))
 
     @classmethod
     def inverse(
@@ -230,7 +230,8 @@ class Schedule:
             [1.0, 0.5, 0.3333333333333333]
         """
         start, decay = cls._value(start, "start"), cls._value(decay, "decay")
-        return cls(Inverse(start, decay, span(every, "every"), _positive(power, "power"), bool(staircase), span(steps)))
+        every, steps = span(every, "every"), span(steps, endless=True)
+        return cls(Inverse(start, decay, every, _positive(power, "power"), bool(staircase), steps))
 
     @classmethod
     def piecewise(cls, values: Mapping[Any, float] | Sequence[float], *, between: Between = "hold") -> Self:
@@ -295,7 +296,7 @@ class Schedule:
             return function
         if not callable(function):
             raise ScheduleError(f"from_function takes a function of the step, got {function!r}")
-        return cls(Function(function, span(steps)))
+        return cls(Function(function, span(steps, endless=True)))
 
     @classmethod
     def _value(cls, value: Any, name: str) -> float:
@@ -322,7 +323,10 @@ class Schedule:
             step = self._index(step)
         if not step >= 0:
             raise ScheduleError(f"steps count from 0, got {step!r}")
-        value = self.shape(step)
+        try:
+            value = self.shape(step)
+        except ArithmeticError as error:
+            raise ScheduleError(f"{self!r} gives no number at step {step!r}: {error}") from error
         if not isinstance(value, int | float):
             value = self._plain(value, step)
         if not 0 <= value < math.inf:
@@ -347,7 +351,8 @@ class Schedule:
 
     def _plain(self, value: Any, step: float) -> float:
         try:
-            return float(value)
+            # Of a text, float() would make a number.
+            return float(value if not isinstance(value, str | bytes) else cast(Any, None))
         except (TypeError, ValueError):
             raise ScheduleError(f"{self!r} gives {value!r} at step {step!r}; a {self.unit} is a number") from None
 
@@ -566,11 +571,9 @@ class Schedule:
         """
         if self.is_bound and not (math.isfinite(self.length) and self.length > 0):
             raise ScheduleError(f"{self!r} has no end, and cannot begin again; give it steps=...")
-        if times != math.inf:
-            times = operator.index(cast(Any, times))
-        return type(self)(
-            Repeat(self.shape, _positive(times, "times"), _positive(stretch, "stretch"), _positive(scale, "scale"))
-        )
+        if not _is_number(times) or not times >= 1 or (times != math.inf and times != int(times)):
+            raise ScheduleError(f"times is a whole number of at least 1, or math.inf, got {times!r}")
+        return type(self)(Repeat(self.shape, float(times), _positive(stretch, "stretch"), _positive(scale, "scale")))
 
     def after(self, then: Afterwards) -> Self:
         """Say what becomes of the schedule after its end.
@@ -908,6 +911,6 @@ def _is_number(value: object) -> bool:
 
 
 def _positive(value: Any, name: str) -> float:
-    if not _is_number(value) or math.isnan(value) or value <= 0:
-        raise ScheduleError(f"{name} must be above 0, got {value!r}")
-    return cast(float, value)
+    if not _is_number(value) or not math.isfinite(value) or value <= 0:
+        raise ScheduleError(f"{name} must be a finite number above 0, got {value!r}")
+    return float(cast(float, value))
