@@ -215,10 +215,11 @@ class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is
         self.relative = relative
         self.base_rate = base_rate
         self.verbose = verbose
-        self._first = True
+        self._guessed = False
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
         """See what rate the optimizer has of its own."""
+        self._guessed = False
         for optimizer in self._optimizers():
             if schedule_of(optimizer) is not None:
                 raise ScheduleError(
@@ -227,7 +228,6 @@ class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is
                 )
             if self.relative:
                 self._note_base(optimizer)
-        self._first = True
         if any(isinstance(value, Duration) for value in everything_in(self.shape)):
             self.shape = bound(self.shape, 1, self.params.get("epochs"))
 
@@ -238,15 +238,17 @@ class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is
         if self.base_rate is not None:
             base = self.base_rate
         elif base is None or now != left:
-            base = now
+            # The decimal that was written, not the nearest number of single precision: 0.1 and not 0.100000001.
+            base = float(str(keras.ops.convert_to_numpy(optimizer.learning_rate)))
+            self._guessed = True
         vars(optimizer)[_BASE] = (base, now)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
         """Set the epoch's rate."""
         value = float(self.shape(epoch))
         for optimizer in self._optimizers():
-            base, left = vars(optimizer)[_BASE] if self.relative else (1.0, None)
-            if self.relative and self._first and epoch and base == left and self.base_rate is None and value != 1:
+            base = vars(optimizer)[_BASE][0] if self.relative else 1.0
+            if self._guessed and epoch and value != 1:
                 warnings.warn(
                     f"training goes on at epoch {epoch}, and the factor {value:.6g} scales the rate that the optimizer "
                     f"has now, {base:.6g}. If that was scaled already, before the model was saved, say what it was "
@@ -260,7 +262,7 @@ class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is
             optimizer.learning_rate = rate
             if self.relative:
                 vars(optimizer)[_BASE] = (base, self._now(optimizer))
-        self._first = False
+        self._guessed = False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Note the rate in the logs."""
@@ -269,7 +271,7 @@ class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is
             if logs is not None:
                 logs["learning_rate"] = rate
             if self.verbose:
-                print(f"Epoch {epoch + 1}: learning rate {np.float32(rate)}")
+                print(f"Epoch {epoch + 1}: learning rate {np.float32(rate)!s}")
 
     def _optimizers(self) -> list[Any]:
         optimizer = self.model.optimizer
