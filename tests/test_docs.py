@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from choritsu.stores import Store
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+RATES = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs" / "learning-rates.md").read_text(encoding="utf-8"), flags=re.DOTALL
+)
 PUBLIC = [name for name in ct.__all__ if not name.startswith("_")]
 
 
@@ -27,8 +31,38 @@ PUBLIC = [name for name in ct.__all__ if not name.startswith("_")]
 def test_readme_examples_run(example, tmp_path):
     run = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
-    assert "Done:" in run.stdout
-    assert (tmp_path / "tuning").is_dir()
+    assert run.stdout
+    if "search(" in example:
+        assert "Done:" in run.stdout
+        assert (tmp_path / "tuning").is_dir()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", RATES, ids=lambda text: text.splitlines()[-1][:40])
+def test_examples_of_learning_rates_run(example, tmp_path):
+    run = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout
+
+
+@pytest.mark.slow
+def test_one_schedule_gives_both_frameworks_the_rates_of_2019(tmp_path):
+    """Both columns, as the optimizers hold them; digits stand in for MNIST."""
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "one_schedule_two_frameworks.py")],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == 0, run.stderr
+    in_keras, _, in_torch = run.stdout.partition("PyTorch")
+    rates = [re.findall(r"Epoch \d+: learning rate ([\d.e-]+)", text) for text in (in_keras, in_torch)]
+    assert rates[0] == (
+        "0.00099999 0.000899991 0.000799992 0.000699993 0.000599994 "
+        "0.000499995 0.000399996 0.000299997 0.000199998 9.9999e-05"
+    ).split()
+    assert rates[1] == "0.001 0.0009 0.0008 0.0007 0.0006 0.0005 0.0004 0.0003 0.0002 0.0001".split()
 
 
 def test_every_command_is_in_the_readme_and_has_help():
