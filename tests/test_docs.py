@@ -58,10 +58,11 @@ def test_one_schedule_gives_both_frameworks_the_rates_of_2019(tmp_path):
     assert run.returncode == 0, run.stderr
     in_keras, _, in_torch = run.stdout.partition("PyTorch")
     rates = [re.findall(r"Epoch \d+: learning rate ([\d.e-]+)", text) for text in (in_keras, in_torch)]
-    assert rates[0] == (
+    told = (
         "0.00099999 0.000899991 0.000799992 0.000699993 0.000599994 "
         "0.000499995 0.000399996 0.000299997 0.000199998 9.9999e-05"
-    ).split()
+    )
+    assert rates[0] == told.split()
     assert rates[1] == "0.001 0.0009 0.0008 0.0007 0.0006 0.0005 0.0004 0.0003 0.0002 0.0001".split()
 
 

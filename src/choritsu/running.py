@@ -17,8 +17,6 @@ from choritsu.space import Space
 from choritsu.trials import Event, Grew, Objective, Report, Reported, Status
 
 Clock: TypeAlias = Callable[[], float]
-#: The metric under which the learning rate really used is kept; Keras' callbacks log it so.
-RATE = "learning_rate"
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,10 @@ class Result:
     epochs: int
 
 
+#: The metric under which the learning rate really used is kept with each epoch; Keras' callbacks log it so.
+RATE = "learning_rate"
+
+
 def result_of(reports: Sequence[Report], objective: Objective) -> Result:
     """Compute a trial's result: each execution counts with its best epoch.
 
@@ -239,10 +243,12 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
     names = sorted({name for report in reports for name in report.metrics})
     for execution, report in best.items():
         if execution not in last_seen:
-            raise ObjectiveError(_missing(objective, names))
+            where = f" in execution {execution + 1} of {len(best)}" if last_seen else ""
+            raise ObjectiveError(_missing(objective, names, where))
         if not math.isfinite(report.metrics.get(objective.name, math.nan)):
+            where = f" in execution {execution + 1} of {len(best)}" if len(best) > 1 else ""
             raise ObjectiveError(
-                f"{objective.name} was {last_seen[execution]} and at no epoch finite: the training diverged"
+                f"{objective.name} was {last_seen[execution]} and at no epoch finite{where}: the training diverged"
             )
     scores = {execution: report.metrics[objective.name] for execution, report in best.items()}
     winner = min(scores, key=lambda execution: objective.badness(scores[execution]))
@@ -252,7 +258,7 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
         metrics={
             name: statistics.fmean(report.metrics[name] for report in best.values() if name in report.metrics)
             for name in names
-            if any(name in report.metrics for report in best.values())
+            if name != RATE and any(name in report.metrics for report in best.values())
         },
         best_epoch=best[winner].epoch,
         best_execution=winner,
@@ -261,8 +267,9 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
     )
 
 
-def _missing(objective: Objective, names: Sequence[str]) -> str:
-    text = f"the objective {objective.name!r} was not among the metrics reported: {', '.join(names) or 'none'}"
+def _missing(objective: Objective, names: Sequence[str], where: str) -> str:
+    names = [name for name in names if name != RATE]
+    text = f"the objective {objective.name!r} was not among the metrics reported{where}: {', '.join(names) or 'none'}"
     if objective == DEFAULT_OBJECTIVE:
         return f"{text}; say which counts, as in objective={names[-1]!r}, or return a single number" if names else text
     close = difflib.get_close_matches(objective.name, names, 1)

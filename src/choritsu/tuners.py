@@ -282,6 +282,7 @@ class Tuner:
             TooManyFailuresError: when `max_consecutive_failed_trials` trials in a row failed.
             FatalError: when your function raised one.
             ChangedSearchError: when your function contradicts what the stored search knows.
+            StoreError: when the store cannot be written; what it holds is kept, and running again goes on.
         """
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
         plan = self._plan()
@@ -550,7 +551,9 @@ class Tuner:
         for directory in directories:
             if directory.name in kept:
                 continue
-            for name in ("checkpoint.weights.h5", "build_config.json"):
+            # Also what a process that was killed left half written.
+            torn = [file.name for file in directory.glob("writing-*")]
+            for name in ("checkpoint.weights.h5", "build_config.json", *torn):
                 (directory / name).unlink(missing_ok=True)
             with suppress(OSError):  # It holds something else, or another process was quicker.
                 directory.rmdir()

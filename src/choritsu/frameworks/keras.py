@@ -16,9 +16,9 @@ import keras
 from choritsu.errors import FailedTrialError, FatalTypeError, RedrawTrialError
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import RATE, RunningTrial, as_number
+from choritsu.running import RunningTrial, as_number
 from choritsu.schedules.keras import bind_optimizer, rate_in_use
-from choritsu.trials import result_of
+from choritsu.trials import RATE, result_of
 
 WEIGHTS = "checkpoint.weights.h5"
 BUILD = "build_config.json"

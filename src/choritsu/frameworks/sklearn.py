@@ -98,7 +98,7 @@ def cross_validate(
         told = {SCORE: score(estimator, x_test, y_test, **tested)}
         if scoring.metrics:
             predicted = estimator.predict(x_test)
-            told |= {metric.__name__: metric(y_test, predicted) for metric in scoring.metrics}
+            told |= {_name_of(metric): metric(y_test, predicted) for metric in scoring.metrics}
         trial.report(told)
 
 
@@ -135,3 +135,8 @@ def check_lengths(x: Any, y: Any) -> None:
     rows = x.shape[0] if hasattr(x, "shape") else length(x)
     if y is not None and rows != length(y):
         raise FatalValueError(f"X has {rows} samples and y has {length(y)}; they must be the same number")
+
+
+def _name_of(metric: Any) -> str:
+    """Give the name of a metric, which may be a partial of one."""
+    return getattr(metric, "__name__", None) or _name_of(metric.func)

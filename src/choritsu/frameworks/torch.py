@@ -8,7 +8,8 @@ from typing import Any
 
 from torch.optim import optimizer as optimizers
 
-from choritsu.running import RATE, RunningTrial
+from choritsu.running import RunningTrial
+from choritsu.trials import RATE
 
 
 @contextmanager

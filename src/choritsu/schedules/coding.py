@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from choritsu.errors import ScheduleError
 from choritsu.schedules.durations import Duration
-from choritsu.schedules.shapes import NODES, Function, Shape, everything_in, is_node
+from choritsu.schedules.shapes import NODES, Afterwards, Between, Ease, Function, Join, Shape, everything_in, is_node
 
 
 def encoded(shape: Shape) -> dict[str, Any]:
@@ -61,19 +61,54 @@ def _decode(value: Any) -> Any:
         return math.inf if value == "inf" else value
     rest = {name: _decode(item) for name, item in value.items() if name != "kind"}
     kind = value.get("kind")
-    if kind is None and set(rest) <= {"steps", "epochs", "share"}:
+    if kind is None and set(rest) <= {"steps", "epochs", "share"} and all(map(_is_finite, rest.values())):
         return Duration(**rest)
     # What a file says is never called: a function cannot be read from one.
     kinds = {node.__name__.lower(): node for node in NODES if node is not Function}
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ScheduleError(f"a schedule of an unknown kind, {kind!r}; known are {', '.join(sorted(kinds))}")
     known = {field.name for field in fields(kinds[kind])}
     if not set(rest) <= known:
         raise ScheduleError(f"{kind} has {', '.join(sorted(known))}, got {', '.join(sorted(set(rest) - known))}")
+    for name, item in rest.items():
+        if not _fits(kind, name, item):
+            raise ScheduleError(f"{kind} cannot be read: {name} is {item!r:.80}")
     try:
         return kinds[kind](**rest)
     except TypeError as error:
         raise ScheduleError(f"{kind} cannot be read: {error}") from None
+
+
+def _fits(kind: str, name: str, value: Any) -> bool:
+    """Tell whether a shape may have such a field; what made it checked its own, and a file may say anything."""
+    match name:
+        case "part" | "left" | "right":
+            return is_node(value)
+        case "parts":
+            return isinstance(value, tuple) and all(map(is_node, value))
+        case "staircase" | "from_zero":
+            return isinstance(value, bool)
+        case "ease" | "between" | "then":
+            return value in {"ease": get_args(Ease), "between": get_args(Between), "then": get_args(Afterwards)}[name]
+        case "at":
+            return isinstance(value, tuple) and all(isinstance(item, Duration) or _is_number(item) for item in value)
+        case "values":
+            return isinstance(value, tuple) and all(map(_is_number, value))
+        case "by" if kind == "shift":
+            return isinstance(value, Duration) or _is_finite(value)
+        case "span" | "every":
+            return isinstance(value, Duration) or (_is_number(value) and value > 0)
+        case "power" | "stretch" | "scale":
+            return _is_number(value) and value > 0
+    return _is_number(value)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def phrase(shape: Shape) -> str:
@@ -87,18 +122,18 @@ def phrase(shape: Shape) -> str:
     name, arguments = type(shape).__name__.lower(), []
     values = {field.name: getattr(shape, field.name) for field in fields(cast(Any, shape))}
     if name == "scale":
-        return f"{values['by']:.6g} * {phrase(values['part'])}"
+        return f"{values['by']:.6g} * {_operand(values['part'])}"
     if name == "quotient":
-        return f"{phrase(values['part'])} / {values['by']:.6g}"
+        return f"{_operand(values['part'])} / {values['by']:.6g}"
     if name == "product":
-        return f"{phrase(values['left'])} * {phrase(values['right'])}"
+        return f"{_operand(values['left'])} * {_operand(values['right'])}"
     if name == "function":
         function = values["function"]
         return f"from_function({getattr(function, '__qualname__', None) or type(function).__name__})"
     if name == "join":
-        joined = [phrase(part) for part in values["parts"]]
-        return joined[0] + "".join(
-            f", from {_text(at)}: {part}" for at, part in zip(values["at"], joined[1:], strict=True)
+        first, *others = values["parts"]
+        return phrase(first) + "".join(
+            f", from {_text(at)}: {_operand(part)}" for at, part in zip(values["at"], others, strict=True)
         )
     if name == "polynomial" and values["power"] == 1:
         name = "linear"
@@ -110,6 +145,11 @@ def phrase(shape: Shape) -> str:
         elif value != defaults[key]:
             arguments.append(f"{'steps' if key == 'span' else key}={_text(value)}")
     return f"{name}({', '.join(arguments)})"
+
+
+def _operand(shape: Shape) -> str:
+    # What is joined would run on into what surrounds it.
+    return f"({phrase(shape)})" if isinstance(shape, Join) else phrase(shape)
 
 
 def _text(value: Any) -> str:

@@ -318,6 +318,8 @@ class Repeat:
         return self.part.length * (math.pow(self.stretch, cycle) - 1) / (self.stretch - 1)
 
     def _cycle(self, step: float) -> int:
+        if not 0 < self.part.length < math.inf:
+            raise ScheduleError(f"what is {self.part.length:g} steps long cannot be repeated; give it steps=...")
         lengths = step / self.part.length
         if self.stretch == 1:
             guess = math.floor(lengths)

@@ -469,7 +469,7 @@ class Schedule:
         except (ValueError, KeyError, TypeError):
             raise ScheduleError(f"no schedule can be read from {text!r:.80}") from None
         kinds = {kind.unit: kind for kind in (Rate, Factor)}
-        if unit not in kinds:
+        if not isinstance(unit, str) or unit not in kinds:
             raise ScheduleError(f"a schedule of an unknown unit, {unit!r}; known are rate and factor")
         if not issubclass(kinds[unit], cls):
             raise UnitError(f"the file holds a {kinds[unit].__name__}, which is no {cls.__name__}. {cls._conversion}")
