@@ -256,11 +256,9 @@ def test_a_rate_sets_every_group_and_a_factor_scales_each():
 
 
 def test_each_group_may_have_a_schedule_of_its_own():
-    from choritsu.schedules.torch import Scheduler
-
     first, second = Factor.from_function([lambda epoch: 0.5**epoch, lambda epoch: 1 / (1 + epoch)])
     optimizer = fresh(groups=2)
-    scheduler = Scheduler(optimizer, [first.shape, second.shape], relative=True)
+    scheduler = ct.schedules.to_torch(optimizer, [first, second])
     theirs = fresh(groups=2)
     lambdas = torch.optim.lr_scheduler.LambdaLR(theirs, [lambda epoch: 0.5**epoch, lambda epoch: 1 / (1 + epoch)])
     for _ in range(5):
@@ -268,6 +266,18 @@ def test_each_group_may_have_a_schedule_of_its_own():
         for one, other in ((optimizer, scheduler), (theirs, lambdas)):
             one.step()
             other.step()
+
+
+def test_groups_may_mix_rates_and_factors():
+    optimizer = fresh(groups=2)
+    scheduler = ct.schedules.to_torch(optimizer, [Rate(0.5), linear(steps=share(1.0))], horizon=4)
+    optimizer.step()
+    scheduler.step()
+    assert scheduler.get_last_lr() == [0.5, 0.2 * 0.75]
+    with pytest.raises(ScheduleError, match="2 parameter groups, and there are 1"):
+        ct.schedules.to_torch(fresh(groups=2), [Rate(0.5)])
+    with pytest.raises(ScheduleError, match=r"Factor\.from_function"):
+        ct.schedules.to_torch(fresh(groups=1), [lambda epoch: 0.5])
 
 
 def test_a_keras_style_list_for_groups():

@@ -174,7 +174,6 @@ def run(images: Images, directory: Path, *, trials: int, epochs: int, seed: int)
     loss, accuracy = tuner.get_best_models()[0].evaluate(*images.test, verbose=0)
     print(f"\nThe best model, loaded again: accuracy {accuracy:.4f}, loss {loss:.4f}.")
     rate = learning_rate(tuner.get_best_hyperparameters()[0])
-    print(
-        f"Its learning rate, over its {epochs} epochs: {rate.sparkline()} up to {max(rate.bind(horizon=100).table()):.3g}"
-    )
+    peak = max(rate.bind(horizon=100).table())
+    print(f"Its learning rate, over its {epochs} epochs: {rate.sparkline()} up to {peak:.3g}")
     return tuner.report(Path(tuner.project_dir) / "report.html")

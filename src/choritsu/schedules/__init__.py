@@ -38,12 +38,13 @@ from choritsu.schedules.values import piecewise as piecewise
 from choritsu.schedules.values import polynomial as polynomial
 
 if TYPE_CHECKING:
+    from choritsu.schedules.groups import to_torch as to_torch
     from choritsu.schedules.lambda_lr import LambdaLR as LambdaLR
     from choritsu.schedules.learning_rate_scheduler import LearningRateScheduler as LearningRateScheduler
 
 
 def __getattr__(name: str) -> Any:
-    # These are classes of a framework's own, which only their users shall import.
+    # These are objects of a framework's own, which only their users shall import.
     match name:
         case "LambdaLR":
             from choritsu.schedules.lambda_lr import LambdaLR
@@ -53,5 +54,9 @@ def __getattr__(name: str) -> Any:
             from choritsu.schedules.learning_rate_scheduler import LearningRateScheduler
 
             return LearningRateScheduler
+        case "to_torch":
+            from choritsu.schedules.groups import to_torch
+
+            return to_torch
         case _:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
