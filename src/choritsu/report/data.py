@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from choritsu.space import Space
-from choritsu.trials import History, Objective, Report, Status, Trial
+from choritsu.trials import RATE, History, Objective, Report, Status, Trial
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ class Summary:
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
-        """The names of all metrics: the objective first, the others by name."""
+        """The names of all metrics: the objective first, the others by name, the learning rate after them."""
         found = {name for reports in self.reports.values() for report in reports for name in report.metrics}
         found.update(name for trial in self.ranked if trial.result for name in trial.result.metrics)
-        return tuple(sorted(found, key=lambda name: (name != self.objective.name, name)))
+        return tuple(sorted(found, key=lambda name: (name != self.objective.name, name == RATE, name)))
 
     @cached_property
     def counts(self) -> Mapping[Status, int]:
