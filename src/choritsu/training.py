@@ -17,6 +17,7 @@ from choritsu.frameworks.seeding import seed_everything
 from choritsu.hypermodel import HyperModel
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial
+from choritsu.schedules.guarding import guard
 from choritsu.space import Parameter
 from choritsu.trials import Objective
 
@@ -235,14 +236,17 @@ def train(
     for execution in range(len(repeats)):
         trial.execution = execution
         data = _on_fold(args, answers, splits[execution % len(splits)])
-        if is_hypermodel(hypermodel):
-            keras = _keras()
-            keras.prepared(trial)
-            model = keras.build(lambda hp: built(hypermodel, hp), hp, compilation())
-            fit = getattr(hypermodel, "fit", None) or plain_fit
-            keras.train_once(trial, model, fit, *data, compilation(), hooks)
-        else:
-            _call(trial, hypermodel, data, compilation, hooks)
+        with guard() as watch:
+            if is_hypermodel(hypermodel):
+                keras = _keras()
+                keras.prepared(trial)
+                model = keras.build(lambda hp: built(hypermodel, hp), hp, compilation())
+                fit = getattr(hypermodel, "fit", None) or plain_fit
+                keras.train_once(trial, model, fit, *data, compilation(), hooks)
+            else:
+                _call(trial, hypermodel, data, compilation, hooks)
+            if trial.stopped:
+                watch.cut_short()
 
 
 def fits_by_itself(hypermodel: Any) -> bool:
