@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Hyperparameter tuning for Keras 3, PyTorch, scikit-learn and any Python function.\n\n"
     "A search lies in a directory: the one given to a tuner, joined with its project name. "
-    "All commands but demo only read it, also while the search runs.",
+    "show, best, report and export only read it, also while the search runs.",
 )
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a search; it holds search.db.")]
@@ -53,6 +53,15 @@ def _main(
     ] = False,
 ) -> None:
     pass
+
+
+class ReportFormat(StrEnum):
+    """The formats that check-lr writes."""
+
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+    github = "github"
 
 
 @contextmanager
@@ -179,6 +188,44 @@ def export(
     with _opened(directory) as summary:
         writers[chosen](summary, output)
         typer.echo(f"{len(summary.history)} trials in {output}")
+
+
+@app.command("check-lr")
+def check_lr(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scripts, notebooks, or directories of them.")],
+    everything: Annotated[
+        bool, typer.Option("--all", "-a", help="Also list what is fine, and what cannot be told.")
+    ] = False,
+    kind: Annotated[
+        ReportFormat, typer.Option("--format", "-f", help="text, json, sarif (2.1.0), or github (annotations).")
+    ] = ReportFormat.text,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file, not to the terminal.")
+    ] = None,
+    select: Annotated[str, typer.Option(help="Only these rules, with commas between: LR001,LR003.")] = "",
+    ignore: Annotated[str, typer.Option(help="All rules but these.")] = "",
+) -> None:
+    """Find learning-rate mistakes in Python source and notebooks, without running them.
+
+    LR001 a rate given where PyTorch wants a factor; LR002 a factor given where Keras wants a rate; LR003 a decay that
+    is applied again every epoch; LR004 a second parameter that Keras fills with the rate; LR005 scheduler.step()
+    before optimizer.step(). A comment "# choritsu: ok" on the call, or on the function it names, silences it.
+
+    Ends with 0 if nothing is wrong, 1 if there are mistakes, 2 if there are none but something could not be read.
+    """
+    from choritsu.lint import FORMATS, check_paths
+
+    try:
+        report = check_paths(paths, select.replace(",", " ").split(), ignore.replace(",", " ").split())
+    except ChoritsuError as error:
+        typer.echo(f"choritsu: {error}", err=True)
+        raise typer.Exit(2) from error
+    text = FORMATS[kind.value](report, everything)
+    if output is not None:
+        output.write_text(text + "\n", encoding="utf-8")
+    elif text:
+        typer.echo(text)
+    raise typer.Exit(report.exit_code)
 
 
 def main() -> None:
