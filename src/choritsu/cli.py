@@ -18,6 +18,7 @@ from choritsu.errors import ChoritsuError
 
 if TYPE_CHECKING:
     from choritsu.report import Summary
+    from choritsu.schedules import Schedule
 
 app = typer.Typer(
     name="choritsu",
@@ -29,6 +30,9 @@ app = typer.Typer(
     "A search lies in a directory: the one given to a tuner, joined with its project name. "
     "show, best, report and export only read it, also while the search runs.",
 )
+
+lr = typer.Typer(no_args_is_help=True, help="Look at learning-rate schedules.")
+app.add_typer(lr, name="lr")
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The directory of a search; it holds search.db.")]
 
@@ -226,6 +230,58 @@ def check_lr(
     elif text:
         typer.echo(text)
     raise typer.Exit(report.exit_code)
+
+
+@lr.command("plot")
+def lr_plot(
+    schedules: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SCHEDULE...",
+            help="Such as '0.1 * cosine(steps=90).warmup(10)'; or a JSON file that schedule.to_json() gave; or - for "
+            "standard input.",
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a picture: a .png, .svg or .pdf file.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How many steps to show; by default all of them.")] = None,
+    steps_per_epoch: Annotated[float | None, typer.Option(help="For schedules that count epochs.")] = None,
+    horizon: Annotated[float | None, typer.Option(help="How many steps in all; for those that count shares.")] = None,
+    log: Annotated[bool, typer.Option("--log", help="A logarithmic scale of the rates.")] = False,
+) -> None:
+    """Draw schedules in the terminal, or into a file.
+
+    They are read, not run: numbers, the functions of choritsu.schedules by name, and methods such as .warmup(10).
+    """
+    from rich.console import Console
+
+    from choritsu.schedules.drawing.pictures import write_picture
+    from choritsu.schedules.drawing.terminal import told
+
+    read = [_bound(_schedule(text), steps_per_epoch, horizon) for text in schedules]
+    if output is not None:
+        write_picture(read, output, steps, log=log)
+        typer.echo(str(output))
+        return
+    console = Console()
+    for schedule in read:
+        console.print(told(schedule, steps, log=log, width=console.width))
+
+
+def _schedule(text: str) -> Schedule:
+    from choritsu.schedules import read_schedule
+
+    if text == "-":
+        return read_schedule(sys.stdin.read())
+    path = Path(text)
+    return read_schedule(path.read_text(encoding="utf-8") if path.suffix == ".json" else text)
+
+
+def _bound(schedule: Schedule, steps_per_epoch: float | None, horizon: float | None) -> Schedule:
+    if steps_per_epoch is None and horizon is None:
+        return schedule
+    return schedule.bind(steps_per_epoch=steps_per_epoch, horizon=horizon)
 
 
 def main() -> None:

@@ -17,9 +17,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from choritsu.schedules.drawing.expressions import read_schedule as read_schedule
+from choritsu.schedules.drawing.pictures import plot as plot
 from choritsu.schedules.durations import Duration as Duration
 from choritsu.schedules.durations import epochs as epochs
 from choritsu.schedules.durations import share as share
+from choritsu.schedules.finding import RateRange as RateRange
+from choritsu.schedules.finding import find_rate as find_rate
 from choritsu.schedules.guarding import Suspicion as Suspicion
 from choritsu.schedules.guarding import Trap as Trap
 from choritsu.schedules.guarding import guard as guard

@@ -441,6 +441,21 @@ class Schedule:
     def __rich__(self) -> str:
         return f"{self!r} {self.sparkline()}".replace("[", r"\[")
 
+    def plot(self, steps: int | None = None, ax: Any = None, *, log: bool = False) -> Any:
+        """Draw the schedule with matplotlib; see `choritsu.schedules.plot`.
+
+        Args:
+            steps: how many to show; by default all that are planned.
+            ax: matplotlib axes to draw into; by default new ones.
+            log: whether the values are on a logarithmic scale.
+
+        Returns:
+            The axes.
+        """
+        from choritsu.schedules.drawing.pictures import plot
+
+        return plot(self, steps, ax, log=log)
+
     # -- keeping -----------------------------------------------------------------------------------
 
     def to_json(self) -> str:
