@@ -34,6 +34,10 @@ from choritsu.schedules.named import noam as noam
 from choritsu.schedules.named import one_cycle as one_cycle
 from choritsu.schedules.named import restarts as restarts
 from choritsu.schedules.named import wsd as wsd
+from choritsu.schedules.readers import from_keras as from_keras
+from choritsu.schedules.readers import from_optax as from_optax
+from choritsu.schedules.readers import from_torch as from_torch
+from choritsu.schedules.readers import from_transformers as from_transformers
 from choritsu.schedules.recording import Comparison as Comparison
 from choritsu.schedules.recording import record as record
 from choritsu.schedules.values import Factor as Factor

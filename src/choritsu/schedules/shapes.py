@@ -287,7 +287,8 @@ class Warmup:
         if step >= length:
             return self.part(step - length)
         done = step if self.from_zero else min(step + 1, length)
-        return self.init + (self.part(0) - self.init) * done / length
+        # A share of at most 1, so that rounding never leads below 0.
+        return self.init + (self.part(0) - self.init) * (done / length)
 
 
 @dataclass(frozen=True)
