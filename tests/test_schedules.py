@@ -590,7 +590,7 @@ class TestDurations:
         for make in (epochs, share, lambda n: linear(steps=epochs(1)).bind(steps_per_epoch=n, horizon=3)):
             if wrong is None and make not in (epochs, share):
                 continue
-            with pytest.raises(ScheduleError, match="positive number, got"):
+            with pytest.raises(ScheduleError, match="finite number above 0, got"):
                 make(wrong)
 
     def test_a_length_that_comes_to_nothing_is_refused(self):
@@ -798,9 +798,8 @@ class TestDoor:
             lambda n: cosine(steps=n),
             lambda n: exponential(decay=0.5, every=n),
             lambda n: inverse(every=n),
-            lambda n: FACTOR.warmup(n),
             lambda n: one_cycle(steps=n),
-            lambda n: wsd(warmup=n, stable=1, decay=1),
+            lambda n: wsd(warmup=1, stable=1, decay=n),
             lambda n: inverse_sqrt(warmup=n),
             lambda n: noam(warmup=n),
             lambda n: noam(warmup=4, dimension=n) if n is not None else noam(warmup=n),
@@ -808,6 +807,17 @@ class TestDoor:
             lambda n: restarts(steps=n),
             lambda n: FACTOR.then(0.0, at=n) if n is not None else FACTOR.then(0.0, at="None"),
         ):
+            with pytest.raises(ScheduleError, match=r"number of steps above 0, epochs\(n\) or share\(x\), got"):
+                make(wrong)
+
+    @pytest.mark.parametrize("wrong", [wrong for wrong in NO_LENGTHS if wrong != 0 or wrong is False], ids=repr)
+    def test_lengths_that_may_be_none_at_all(self, wrong):
+        for make in (
+            lambda n: FACTOR.warmup(n),
+            lambda n: wsd(warmup=n, stable=1, decay=1),
+            lambda n: wsd(warmup=1, stable=n, decay=1),
+        ):
+            assert make(0).length == make(1).length - 1
             with pytest.raises(ScheduleError, match=r"number of steps above 0, epochs\(n\) or share\(x\), got"):
                 make(wrong)
 

@@ -91,23 +91,23 @@ def _fits(kind: str, name: str, value: Any) -> bool:
         case "ease" | "between" | "then":
             return value in {"ease": get_args(Ease), "between": get_args(Between), "then": get_args(Afterwards)}[name]
         case "at":
-            return isinstance(value, tuple) and all(isinstance(item, Duration) or _is_number(item) for item in value)
+            return isinstance(value, tuple) and all(isinstance(item, Duration) or _is_amount(item) for item in value)
         case "values":
-            return isinstance(value, tuple) and all(map(_is_number, value))
+            return isinstance(value, tuple) and all(map(_is_amount, value))
         case "by" if kind == "shift":
             return isinstance(value, Duration) or _is_finite(value)
         case "span" | "every":
-            return isinstance(value, Duration) or (_is_number(value) and value > 0)
+            return isinstance(value, Duration) or (_is_amount(value) and value > 0)
         case "power" | "stretch" | "scale":
-            return _is_number(value) and value > 0
-    return _is_number(value)
+            return _is_amount(value) and value > 0
+    return _is_amount(value)
 
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_number(value: Any) -> bool:
+def _is_amount(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeGuard
 
 from choritsu.errors import ScheduleError, UnboundError
 
@@ -33,14 +33,14 @@ class Duration:
     def __add__(self, other: Span) -> Duration:
         if isinstance(other, Duration):
             return Duration(self.steps + other.steps, self.epochs + other.epochs, self.share + other.share)
-        if _is_number(other):
+        if is_number(other):
             return Duration(self.steps + other, self.epochs, self.share)
         return NotImplemented
 
     __radd__ = __add__
 
     def __mul__(self, by: float) -> Duration:
-        if _is_number(by):
+        if is_number(by):
             return Duration(self.steps * by, self.epochs * by, self.share * by)
         return NotImplemented
 
@@ -105,7 +105,7 @@ def epochs(count: float) -> Duration:
         >>> linear(1.0, 0.0, steps=epochs(2)).bind(steps_per_epoch=2).table()
         [1.0, 0.75, 0.5, 0.25]
     """
-    return Duration(epochs=_positive(count, "epochs"))
+    return Duration(epochs=positive(count, "epochs"))
 
 
 def share(part: float) -> Duration:
@@ -122,7 +122,7 @@ def share(part: float) -> Duration:
         >>> linear(1.0, 0.0, steps=share(1.0)).bind(horizon=4).table()
         [1.0, 0.75, 0.5, 0.25]
     """
-    return Duration(share=_positive(part, "share"))
+    return Duration(share=positive(part, "share"))
 
 
 def span(value: Any, name: str = "steps", *, least: float = 0, endless: bool = False) -> Span:
@@ -139,16 +139,18 @@ def span(value: Any, name: str = "steps", *, least: float = 0, endless: bool = F
     """
     if isinstance(value, Duration):
         return value
-    if not _is_number(value) or math.isnan(value) or value <= least or (value == math.inf and not endless):
+    if not is_number(value) or math.isnan(value) or value <= least or (value == math.inf and not endless):
         raise ScheduleError(f"{name} must be a number of steps above {least:g}, epochs(n) or share(x), got {value!r}")
     return int(value) if math.isfinite(value) and value == int(value) else float(value)
 
 
-def _positive(value: Any, name: str) -> float:
-    if not _is_number(value) or not math.isfinite(value) or value <= 0:
-        raise ScheduleError(f"{name} takes a positive number, got {value!r}")
-    return cast(float, value)
+def positive(value: Any, name: str) -> float:
+    """Check a finite number above 0, such as a power or a decay."""
+    if not is_number(value) or not math.isfinite(value) or value <= 0:
+        raise ScheduleError(f"{name} must be a finite number above 0, got {value!r}")
+    return float(value)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
+    """Tell whether a value is a real number; True and False are none."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -30,9 +30,9 @@ class LearningRateScheduler(Scheduler):
     Example:
         >>> import torch
         >>> optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)])
-        >>> scheduler = LearningRateScheduler(optimizer, lambda epoch: 1e-3 * (10 - epoch) / 10)
+        >>> scheduler = LearningRateScheduler(optimizer, lambda epoch: 1e-3 * 0.5**epoch)
         >>> optimizer.step(), scheduler.step(), scheduler.get_last_lr()
-        (None, None, [0.0009])
+        (None, None, [0.0005])
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Any, *, replace: bool = False) -> None:

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from choritsu.errors import ScheduleError
-from choritsu.schedules.durations import Duration, Span, span
+from choritsu.schedules.durations import Duration, Span, is_number, span
 from choritsu.schedules.values import Factor, constant, cosine, inverse, linear, polynomial
 
 
@@ -50,7 +50,9 @@ def one_cycle(
     if not isinstance(rise, Duration) and rise <= 0:
         raise ScheduleError(f"{steps:g} steps leave none to rise in with up={up:g}; it takes more than {1 / up:g}")
     bend = cosine if curve == "cosine" else linear
-    return bend(start, 1.0, steps=rise).then(bend(1.0, end, steps=steps - steps * up), at=rise)
+    fall = bend(1.0, end, steps=steps - steps * up)
+    # The last of the T steps has the end, and is one of those planned.
+    return bend(start, 1.0, steps=rise).then(fall, at=rise).then(constant(end, steps=1), at=steps - 1)
 
 
 def wsd(
@@ -67,8 +69,8 @@ def wsd(
     ``get_wsd_schedule``.
 
     Args:
-        warmup: W, the steps of the rise.
-        stable: the steps at the peak.
+        warmup: W, the steps of the rise; 0 for none.
+        stable: the steps at the peak; 0 for none.
         decay: D, the steps of the fall.
         end: the value after it.
         curve: the form of the fall.
@@ -89,7 +91,9 @@ def wsd(
             fall = polynomial(1.0, end, steps=decay, power=0.5, ease="in")
         case _:
             raise ScheduleError(f'curve is "linear", "cosine" or "1-sqrt", got {curve!r}')
-    return constant(1.0).then(fall, at=stable).warmup(warmup)
+    none = is_number(stable) and stable == 0
+    body = fall if none else constant(1.0).then(fall, at=span(stable, "stable"))
+    return body.warmup(warmup)
 
 
 def inverse_sqrt(*, warmup: Span, timescale: Span | None = None) -> Factor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import numbers
 import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, overload
 
 from choritsu.errors import ScheduleError, UnboundError, UnitError
 from choritsu.schedules.coding import decoded, encoded, phrase
-from choritsu.schedules.durations import Duration, Span, span
+from choritsu.schedules.durations import Duration, Span, is_number, positive, span
 from choritsu.schedules.shapes import (
     After,
     Afterwards,
@@ -81,7 +80,7 @@ class Schedule:
         shape: Any = self.shape
         if isinstance(shape, Schedule):
             raise UnitError(f"a {type(shape).__name__} is no {type(self).__name__}. {self._conversion}")
-        if _is_number(shape):
+        if is_number(shape):
             object.__setattr__(self, "shape", Constant(self._value(shape, "the value")))
         elif not is_node(shape):
             raise ScheduleError(
@@ -152,7 +151,7 @@ class Schedule:
         if ease not in ("in", "out"):
             raise ScheduleError(f'ease is "in" or "out", got {ease!r}')
         return cls(
-            Polynomial(cls._value(start, "start"), cls._value(end, "end"), span(steps), _positive(power, "power"), ease)
+            Polynomial(cls._value(start, "start"), cls._value(end, "end"), span(steps), positive(power, "power"), ease)
         )
 
     @classmethod
@@ -176,7 +175,7 @@ class Schedule:
         Reference:
             Loshchilov and Hutter, SGDR, ICLR 2017, equation 5.
         """
-        return cls(Cosine(cls._value(start, "start"), cls._value(end, "end"), span(steps), _positive(power, "power")))
+        return cls(Cosine(cls._value(start, "start"), cls._value(end, "end"), span(steps), positive(power, "power")))
 
     @classmethod
     def exponential(
@@ -198,7 +197,7 @@ class Schedule:
             >>> exponential(1.0, decay=0.5, every=2, staircase=True).table(5)
             [1.0, 1.0, 0.5, 0.5, 0.25]
         """
-        start, decay = cls._value(start, "start"), _positive(decay, "decay")
+        start, decay = cls._value(start, "start"), positive(decay, "decay")
         return cls(Exponential(start, decay, span(every, "every"), bool(staircase), span(steps, endless=True)))
 
     @classmethod
@@ -231,7 +230,7 @@ class Schedule:
         """
         start, decay = cls._value(start, "start"), cls._value(decay, "decay")
         every, steps = span(every, "every"), span(steps, endless=True)
-        return cls(Inverse(start, decay, every, _positive(power, "power"), bool(staircase), steps))
+        return cls(Inverse(start, decay, every, positive(power, "power"), bool(staircase), steps))
 
     @classmethod
     def piecewise(cls, values: Mapping[Any, float] | Sequence[float], *, between: Between = "hold") -> Self:
@@ -300,7 +299,7 @@ class Schedule:
 
     @classmethod
     def _value(cls, value: Any, name: str) -> float:
-        if not _is_number(value) or not math.isfinite(value) or value < 0:
+        if not is_number(value) or not math.isfinite(value) or value < 0:
             raise ScheduleError(f"{name} must be a finite number of at least 0, got {value!r}")
         return float(value)
 
@@ -411,8 +410,8 @@ class Schedule:
         if self.is_bound:
             return self
         for name, value in (("steps_per_epoch", steps_per_epoch), ("horizon", horizon)):
-            if value is not None and (not _is_number(value) or not value > 0 or not math.isfinite(value)):
-                raise ScheduleError(f"{name} must be a positive number, got {value!r}")
+            if value is not None:
+                positive(value, name)
         return type(self)(bound(self.shape, steps_per_epoch, horizon))
 
     def __float__(self) -> float:
@@ -560,7 +559,7 @@ class Schedule:
         transformers, whose lengths, other than here, include the warm-up.
 
         Args:
-            steps: W.
+            steps: W; 0 for none.
             init: the value at k = 0, in the schedule's own unit.
             from_zero: False for (k + 1)/W in place of k/W, so that the first step already does something.
 
@@ -568,6 +567,8 @@ class Schedule:
             >>> Rate(0.1).warmup(4).table(5)
             [0.0, 0.025, 0.05, 0.07500000000000001, 0.1]
         """
+        if is_number(steps) and steps == 0:
+            return self
         return type(self)(Warmup(self.shape, span(steps), self._value(init, "init"), bool(from_zero)))
 
     def repeat(self, times: float = math.inf, *, stretch: float = 1.0, scale: float = 1.0) -> Self:
@@ -586,9 +587,9 @@ class Schedule:
         """
         if self.is_bound and not (math.isfinite(self.length) and self.length > 0):
             raise ScheduleError(f"{self!r} has no end, and cannot begin again; give it steps=...")
-        if not _is_number(times) or not times >= 1 or (times != math.inf and times != int(times)):
+        if not is_number(times) or not times >= 1 or (times != math.inf and times != int(times)):
             raise ScheduleError(f"times is a whole number of at least 1, or math.inf, got {times!r}")
-        return type(self)(Repeat(self.shape, float(times), _positive(stretch, "stretch"), _positive(scale, "scale")))
+        return type(self)(Repeat(self.shape, float(times), positive(stretch, "stretch"), positive(scale, "scale")))
 
     def after(self, then: Afterwards) -> Self:
         """Say what becomes of the schedule after its end.
@@ -632,13 +633,13 @@ class Schedule:
             [1.0, 0.5, 0.3]
         """
         low = self._value(low, "low")
-        if not _is_number(high) or not high > low:
+        if not is_number(high) or not high > low:
             raise ScheduleError(f"high must be above low={low:g}, got {high!r}")
         return type(self)(Clip(self.shape, low, float(high)))
 
     def _same(self, other: Any) -> Self:
-        if _is_number(other):
-            return type(self)(other)
+        if is_number(other):
+            return type(self).constant(other)
         if isinstance(other, Schedule) and not isinstance(other, type(self)):
             raise UnitError(
                 f"a {type(self).__name__} goes on with a {type(self).__name__}, got {other!r}. {self._conversion}"
@@ -700,8 +701,8 @@ class Rate(Schedule):
     __rmul__ = __mul__
 
     def __truediv__(self, other: object) -> Factor:
-        if _is_number(other):
-            return Factor(_divided(self.shape, _positive(other, "the rate that becomes 1")))
+        if is_number(other):
+            return Factor(_divided(self.shape, positive(other, "the rate that becomes 1")))
         raise UnitError(
             f"{self!r} divided by {other!r}: a rate is divided by a plain number, the rate that becomes 1, "
             "such as rate / 0.1"
@@ -813,7 +814,7 @@ class Factor(Schedule):
             return Factor(Product(self.shape, other.shape))
         if isinstance(other, Rate):
             return Rate(Product(other.shape, self.shape))
-        if _is_number(other):
+        if is_number(other):
             return Rate(Scale(self.shape, Rate._value(other, "the base rate")))
         raise UnitError(f"{self!r} times {other!r}: a factor is multiplied by a rate, a plain number or another factor")
 
@@ -919,13 +920,3 @@ def _known(schedule: _S) -> _S:
             "schedule.bind(steps_per_epoch=..., horizon=...) first"
         )
     return schedule
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _positive(value: Any, name: str) -> float:
-    if not _is_number(value) or not math.isfinite(value) or value <= 0:
-        raise ScheduleError(f"{name} must be a finite number above 0, got {value!r}")
-    return float(cast(float, value))

@@ -99,7 +99,7 @@ def _everything(schedule: Any) -> list[dict[str, Any]]:
 def _marks(schedule: Any, begin: float = 0.0) -> set[float]:
     """Give the steps at which something changes."""
     held = _held(schedule)
-    late = begin + max(_plain(held.get("transition_begin", 0)), 0)
+    late = begin + _plain(held.get("transition_begin", 0))
     lengths = [_plain(held[name]) for name in ("transition_steps", "decay_steps") if name in held]
     marks = {begin + 10, late, *(late + length for length in lengths)}
     if "schedules" in held:
@@ -145,7 +145,7 @@ def _plain(value: Any) -> float:
 
 def _begun(rate: Rate, held: dict[str, Any]) -> Rate:
     begin = _plain(held["transition_begin"])
-    return rate.shift(-begin) if begin > 0 else rate
+    return rate.shift(-begin) if begin else rate
 
 
 def _exponential(held: dict[str, Any]) -> Rate:
