@@ -11,7 +11,7 @@ demo: $(VENV)/.demo
 	$(BIN)/choritsu demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -377,8 +377,15 @@ class TestTorch:
     def test_a_loader_with_lasting_workers_goes_on_as_before(self, torch, digits):
         def run(tested):
             model, optimizer, loader = self.made(torch, digits, warm=False)
-            loader = torch.utils.data.DataLoader(loader.dataset, 64, shuffle=True, num_workers=1,
-                                                 persistent_workers=True)  # fmt: skip
+            # Forked from this process, with all the threads that JAX has in it, they might never begin.
+            loader = torch.utils.data.DataLoader(
+                loader.dataset,
+                64,
+                shuffle=True,
+                num_workers=1,
+                persistent_workers=True,
+                multiprocessing_context="forkserver",
+            )
             losses = self.train(torch, model, optimizer, loader, 1)
             iterator = loader._iterator
             if tested:

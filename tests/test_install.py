@@ -1,4 +1,4 @@
-"""Installed from a wheel into an empty environment, with each backend alone, the first search works."""
+"""Installed from a wheel into an empty environment, the first search works."""
 
 from __future__ import annotations
 
@@ -44,20 +44,11 @@ def wheel(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("extra", "said"),
-    [
-        ("keras", "ran on jax without tensorflow"),
-        ("torch,keras-only", "ran on torch without tensorflow"),
-        ("tensorflow", "ran on tensorflow with tensorflow"),
-    ],
-)
-def test_a_fresh_environment_runs_a_search(wheel, tmp_path, extra, said):
+def test_a_fresh_environment_runs_a_search(wheel, tmp_path):
+    """With what `choritsu[keras]` brings and nothing else; tests/test_backends.py hides packages for the rest."""
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    # No extra holds Keras without JAX: whoever has PyTorch installs Keras beside it.
-    wanted = [f"{wheel}[torch]", "keras"] if extra == "torch,keras-only" else [f"{wheel}[{extra}]"]
-    command = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", *wanted]
+    command = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", f"{wheel}[keras]"]
     subprocess.run(command, check=True, timeout=600)
     environ = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     environ["HOME"] = str(tmp_path)  # Without a keras.json that names a backend.
@@ -65,6 +56,6 @@ def test_a_fresh_environment_runs_a_search(wheel, tmp_path, extra, said):
         [python, "-c", SEARCH], capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=300, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert said in run.stdout
+    assert "ran on jax without tensorflow" in run.stdout
     assert "Keras" in run.stdout
-    assert f"on {said.split()[2]}" in run.stdout
+    assert "on jax" in run.stdout
