@@ -418,8 +418,8 @@ MIXED = {
     "number / rate": (lambda: 1 / RATE, ["neither a rate nor a factor", "rate / 1"]),
     "factor / number": (lambda: FACTOR / 2, ["divided by 2", "factor.scaled(number)"]),
     "factor / factor": (lambda: FACTOR / FACTOR, ["divided by Factor", "factor.scaled"]),
-    "factor / rate": (lambda: FACTOR / RATE, ["divided by Rate(0.1", "factor.scaled"]),
-    "number / factor": (lambda: 1 / FACTOR, ["neither a rate nor a factor", "1 * factor"]),
+    "factor / rate": (lambda: FACTOR / RATE, ["divided by a rate, Rate(0.1", "neither"]),
+    "number / factor": (lambda: 1 / FACTOR, ["neither a rate nor a factor", "base_rate * factor"]),
     "factor * text": (lambda: FACTOR * "2", ["'2'", "a plain number"]),
     "factor * True": (lambda: FACTOR * True, ["True", "a plain number"]),
     "rate + rate": (lambda: RATE + RATE, ["cannot be added", "raised(number)"]),
@@ -584,6 +584,23 @@ class TestDurations:
         with pytest.raises(UnboundError, match=r"bind\(horizon=...\)"):
             counted.bind(steps_per_epoch=3)
         assert counted.bind(steps_per_epoch=3, horizon=8).length == 10
+
+    @given(counts, counts, counts, st.integers(1, 50), st.integers(100, 1000))
+    def test_another_schedule_begins_where_one_ends_though_nobody_knows_where(self, a, b, c, per_epoch, horizon):
+        for first in (
+            linear(0.0, 1.0, steps=epochs(a)),
+            linear(0.0, 1.0, steps=epochs(a)).warmup(c).scaled(2.0),
+            cosine(1.0, 0.0, steps=share(a)).repeat(2, stretch=2.0),
+            cosine(1.0, 0.0, steps=share(a)).then(linear(0.5, 0.0, steps=b), at=share(a) + c).shift(-b),
+            linear(1.0, 0.0, steps=epochs(a)) * linear(1.0, 0.0, steps=epochs(a)),
+            piecewise({0: 1.0, epochs(a): 0.5}),
+        ):
+            known = first.bind(steps_per_epoch=per_epoch, horizon=horizon)
+            both = first.then(0.25).bind(steps_per_epoch=per_epoch, horizon=horizon)
+            assert math.isclose(both.shape.at[0], known.length)
+            assert both(2 * known.length) == 0.25
+        with pytest.raises(ScheduleError, match="has no end"):
+            constant(1.0).warmup(epochs(a)).then(0.25)
 
     @pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "3", None, [1]], ids=repr)
     def test_counts_are_checked(self, wrong):
@@ -825,6 +842,11 @@ class TestDoor:
     def test_steps_of_pieces(self, wrong):
         with pytest.raises(ScheduleError, match="a step must be a number of steps above 0"):
             piecewise({0: 1.0, wrong: 0.5})
+
+    @pytest.mark.parametrize("wrong", [0, -1, 1.5, "8", None, True], ids=repr)
+    def test_widths(self, wrong):
+        with pytest.raises(ScheduleError, match="a whole number of characters, at least 1, got"):
+            FACTOR.sparkline(wrong)
 
     @pytest.mark.parametrize("wrong", NO_LENGTHS, ids=repr)
     def test_numbers_above_zero(self, wrong):

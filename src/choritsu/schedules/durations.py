@@ -46,6 +46,11 @@ class Duration:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, by: float) -> Duration:
+        if is_number(by):
+            return Duration(self.steps / by, self.epochs / by, self.share / by)
+        return NotImplemented
+
     def __neg__(self) -> Duration:
         return self * -1
 

@@ -26,8 +26,13 @@ class Shape(Protocol):
     """A curve over steps."""
 
     @property
+    def extent(self) -> Span:
+        """The planned number of steps, or what it is once the training is known; infinite where there is no end."""
+        ...
+
+    @property
     def length(self) -> float:
-        """The planned number of steps; infinite where there is no end."""
+        """The planned number of steps."""
         ...
 
     def __call__(self, step: float) -> float:
@@ -101,23 +106,47 @@ def _check_order(points: tuple[Span, ...]) -> None:
         raise ScheduleError(f"steps must increase, got {', '.join(f'{point:g}' for point in known)}")
 
 
+class _Node:
+    """What is the same in all shapes."""
+
+    @property
+    def length(self) -> float:
+        return _number(cast(Shape, self).extent)
+
+
+class _Spanned(_Node):
+    """A shape that says itself how long it is."""
+
+    span: Span
+
+    @property
+    def extent(self) -> Span:
+        return self.span
+
+
+class _Around(_Node):
+    """A shape that changes the values of another, and not its length."""
+
+    part: Shape
+
+    @property
+    def extent(self) -> Span:
+        return self.part.extent
+
+
 @dataclass(frozen=True)
-class Constant:
+class Constant(_Spanned):
     """The same value at all times; planned for `span` steps."""
 
     value: float
     span: Span = math.inf
-
-    @property
-    def length(self) -> float:
-        return _number(self.span)
 
     def __call__(self, step: float) -> float:  # noqa: ARG002  # a shape's signature
         return self.value
 
 
 @dataclass(frozen=True)
-class Polynomial:
+class Polynomial(_Spanned):
     """end + (start - end) (1 - k/T)^power, or with ease "in" start + (end - start) (k/T)^power; k at most T."""
 
     start: float
@@ -125,10 +154,6 @@ class Polynomial:
     span: Span
     power: float = 1.0
     ease: Ease = "out"
-
-    @property
-    def length(self) -> float:
-        return _number(self.span)
 
     def __call__(self, step: float) -> float:
         length = self.length
@@ -141,17 +166,13 @@ class Polynomial:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(_Spanned):
     """end + (start - end) ((1 + cos(pi k/T)) / 2)^power; k at most T."""
 
     start: float
     end: float
     span: Span
     power: float = 1.0
-
-    @property
-    def length(self) -> float:
-        return _number(self.span)
 
     def __call__(self, step: float) -> float:
         length = self.length
@@ -161,7 +182,7 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(_Spanned):
     """start * decay^(k/every), the exponent rounded down in a staircase."""
 
     start: float
@@ -170,17 +191,13 @@ class Exponential:
     staircase: bool = False
     span: Span = math.inf
 
-    @property
-    def length(self) -> float:
-        return _number(self.span)
-
     def __call__(self, step: float) -> float:
         times = min(step, self.length) / _number(self.every)
         return self.start * math.pow(self.decay, math.floor(times) if self.staircase else times)
 
 
 @dataclass(frozen=True)
-class Inverse:
+class Inverse(_Spanned):
     """start * (1 + decay k/every)^-power, k/every rounded down in a staircase."""
 
     start: float
@@ -190,17 +207,13 @@ class Inverse:
     staircase: bool = False
     span: Span = math.inf
 
-    @property
-    def length(self) -> float:
-        return _number(self.span)
-
     def __call__(self, step: float) -> float:
         times = min(step, self.length) / _number(self.every)
         return self.start / math.pow(1 + self.decay * (math.floor(times) if self.staircase else times), self.power)
 
 
 @dataclass(frozen=True)
-class Piecewise:
+class Piecewise(_Node):
     """Values at given steps; between them the earlier one is held, or a line or half a cosine leads to the next."""
 
     at: tuple[Span, ...]
@@ -213,8 +226,8 @@ class Piecewise:
         _check_order(self.at)
 
     @property
-    def length(self) -> float:
-        return _number(self.at[-1])
+    def extent(self) -> Span:
+        return self.at[-1]
 
     def __call__(self, step: float) -> float:
         at = [_number(point) for point in self.at]
@@ -228,22 +241,18 @@ class Piecewise:
 
 
 @dataclass(frozen=True)
-class Function:
+class Function(_Spanned):
     """What a user's function of the step gives."""
 
     function: Callable[[Any], float]
     span: Span = math.inf
-
-    @property
-    def length(self) -> float:
-        return _number(self.span)
 
     def __call__(self, step: float) -> float:
         return self.function(step)
 
 
 @dataclass(frozen=True)
-class Join:
+class Join(_Node):
     """One shape after another, each from its own step 0; a boundary belongs to the shape that begins there."""
 
     parts: tuple[Shape, ...]
@@ -257,8 +266,8 @@ class Join:
         _check_order(self.at)
 
     @property
-    def length(self) -> float:
-        return _number(self.at[-1]) + self.parts[-1].length
+    def extent(self) -> Span:
+        return self.at[-1] + self.parts[-1].extent
 
     def __call__(self, step: float) -> float:
         at = [_number(point) for point in self.at]
@@ -267,7 +276,7 @@ class Join:
 
 
 @dataclass(frozen=True)
-class Warmup:
+class Warmup(_Node):
     """A line from `init` to where the shape begins, over `span` steps, then the shape from its own step 0.
 
     init + (shape(0) - init) k/W; not `from_zero`, (k + 1)/W in place of k/W.
@@ -279,8 +288,8 @@ class Warmup:
     from_zero: bool = True
 
     @property
-    def length(self) -> float:
-        return _number(self.span) + self.part.length
+    def extent(self) -> Span:
+        return self.span + self.part.extent
 
     def __call__(self, step: float) -> float:
         length = _number(self.span)
@@ -292,7 +301,7 @@ class Warmup:
 
 
 @dataclass(frozen=True)
-class Repeat:
+class Repeat(_Node):
     """A shape over and over; cycle i is `stretch`^i times as long, and its values are `scale`^i times as large."""
 
     part: Shape
@@ -301,8 +310,8 @@ class Repeat:
     scale: float = 1.0
 
     @property
-    def length(self) -> float:
-        return self._begin(self.times) if math.isfinite(self.times) else math.inf
+    def extent(self) -> Span:
+        return self._until(self.times) if math.isfinite(self.times) else math.inf
 
     def __call__(self, step: float) -> float:
         if step >= self.length:
@@ -314,9 +323,12 @@ class Repeat:
         return self.part(stretched) * math.pow(self.scale, cycle)
 
     def _begin(self, cycle: float) -> float:
+        return _number(self._until(cycle))
+
+    def _until(self, cycle: float) -> Span:
         if self.stretch == 1:
-            return self.part.length * cycle
-        return self.part.length * (math.pow(self.stretch, cycle) - 1) / (self.stretch - 1)
+            return self.part.extent * cycle
+        return self.part.extent * (math.pow(self.stretch, cycle) - 1) / (self.stretch - 1)
 
     def _cycle(self, step: float) -> int:
         if not 0 < self.part.length < math.inf:
@@ -340,15 +352,15 @@ class Repeat:
 
 
 @dataclass(frozen=True)
-class After:
+class After(_Node):
     """What becomes of a shape after its end: held, repeated, run back and forth, or an error."""
 
     part: Shape
     then: Afterwards
 
     @property
-    def length(self) -> float:
-        return math.inf if self.then in ("repeat", "mirror") else self.part.length
+    def extent(self) -> Span:
+        return math.inf if self.then in ("repeat", "mirror") else self.part.extent
 
     def __call__(self, step: float) -> float:
         end = self.part.length
@@ -365,91 +377,79 @@ class After:
 
 
 @dataclass(frozen=True)
-class Scale:
+class Scale(_Around):
     """A shape times a number."""
 
     part: Shape
     by: float
-
-    @property
-    def length(self) -> float:
-        return self.part.length
 
     def __call__(self, step: float) -> float:
         return self.by * self.part(step)
 
 
 @dataclass(frozen=True)
-class Quotient:
+class Quotient(_Around):
     """A shape divided by a number."""
 
     part: Shape
     by: float
-
-    @property
-    def length(self) -> float:
-        return self.part.length
 
     def __call__(self, step: float) -> float:
         return self.part(step) / self.by
 
 
 @dataclass(frozen=True)
-class Lift:
+class Lift(_Around):
     """A shape plus a number."""
 
     part: Shape
     by: float
-
-    @property
-    def length(self) -> float:
-        return self.part.length
 
     def __call__(self, step: float) -> float:
         return self.by + self.part(step)
 
 
 @dataclass(frozen=True)
-class Product:
+class Product(_Node):
     """Two shapes multiplied, step by step."""
 
     left: Shape
     right: Shape
 
     @property
-    def length(self) -> float:
-        return max(self.left.length, self.right.length)
+    def extent(self) -> Span:
+        left, right = self.left.extent, self.right.extent
+        if left == right or math.inf in (left, right):
+            return left if left == right else math.inf
+        return max(_number(left), _number(right))
 
     def __call__(self, step: float) -> float:
         return self.left(step) * self.right(step)
 
 
 @dataclass(frozen=True)
-class Shift:
+class Shift(_Node):
     """A shape begun `by` steps in; where `by` is negative, that much later, its first value held until then."""
 
     part: Shape
     by: Span
 
     @property
-    def length(self) -> float:
-        return max(self.part.length - _number(self.by), 0)
+    def extent(self) -> Span:
+        left = self.part.extent - self.by
+        return left if isinstance(left, Duration) else max(left, 0)
 
     def __call__(self, step: float) -> float:
         return self.part(max(step + _number(self.by), 0))
 
 
 @dataclass(frozen=True)
-class Clip:
+class Clip(_Around):
     """A shape, its values kept between `low` and `high`."""
 
     part: Shape
     low: float
     high: float
-
-    @property
-    def length(self) -> float:
-        return self.part.length
 
     def __call__(self, step: float) -> float:
         return min(max(self.part(step), self.low), self.high)

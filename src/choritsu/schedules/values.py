@@ -350,8 +350,8 @@ class Schedule:
 
     def _plain(self, value: Any, step: float) -> float:
         try:
-            # Of a text, float() would make a number.
-            return float(value if not isinstance(value, str | bytes) else cast(Any, None))
+            # Of a text or a truth value, float() would make a number.
+            return float(value if not isinstance(value, str | bytes | bool) else cast(Any, None))
         except (TypeError, ValueError):
             raise ScheduleError(f"{self!r} gives {value!r} at step {step!r}; a {self.unit} is a number") from None
 
@@ -424,12 +424,17 @@ class Schedule:
         """Draw the schedule in one line of text.
 
         Args:
-            width: the number of characters.
+            width: the number of characters, at least 1.
+
+        Raises:
+            ScheduleError: for another width.
 
         Example:
             >>> linear(1.0, 0.0, steps=8).sparkline(8)
             '██▇▆▅▄▃▂'
         """
+        if type(width) is not int or width < 1:
+            raise ScheduleError(f"width is a whole number of characters, at least 1, got {width!r}")
         if not self.is_bound:
             return self.bind(steps_per_epoch=width, horizon=width * 10).sparkline(width)
         length = self.length if math.isfinite(self.length) and self.length > 0 else 100
@@ -546,9 +551,9 @@ class Schedule:
             [0.0, 0.5, 1.0, 0.5, 0.0]
         """
         if at is None:
-            if not math.isfinite(self.length):
+            at = self.shape.extent
+            if not math.isfinite(at.steps if isinstance(at, Duration) else at):
                 raise ScheduleError(f"{self!r} has no end; say where the other begins: then(schedule, at=100)")
-            at = self.length
         return type(self)(Join((self.shape, self._same(following).shape), (span(at, "at"),)))
 
     def warmup(self, steps: Span, *, init: float = 0.0, from_zero: bool = True) -> Self:
@@ -821,10 +826,14 @@ class Factor(Schedule):
     __rmul__ = __mul__
 
     def __truediv__(self, other: object) -> Any:
+        if isinstance(other, Rate):
+            raise UnitError(f"{self!r} divided by a rate, {other!r}, is neither a rate nor a factor")
         raise UnitError(f"{self!r} divided by {other!r}: to scale a factor write factor.scaled(number)")
 
     def __rtruediv__(self, other: object) -> Any:
-        raise UnitError(f"{other!r} divided by {self!r} is neither a rate nor a factor; write {other!r} * factor")
+        raise UnitError(
+            f"{other!r} divided by {self!r} is neither a rate nor a factor; did you mean base_rate * factor?"
+        )
 
     def to_keras(self, base_rate: float | None = None, **options: Any) -> StepSchedule:
         """Make Keras' own object, for ``Adam(learning_rate=...)``, of the rate ``base_rate * factor``.
