@@ -544,6 +544,33 @@ class TestRefusedAtTheDoor:
         assert len(tuner.history) == 0
         assert drawn == []
 
+    def test_data_for_a_function_that_returns_a_number(self, tmp_path, digits):
+        tuner = ct.RandomSearch(lambda hp: hp.Float("x", 0, 1), objective="val_loss", max_trials=3, directory=tmp_path)
+        with pytest.raises(
+            FatalValueError,
+            match=r"search got epochs, validation_data, x, y for the fit .* returned 0\.\d+ and no model",
+        ):
+            tuner.search(digits.x, digits.y, epochs=2, validation_data=digits.validation, verbose=0)
+        tuner.search(verbose=0)
+        assert statuses(tuner) == ["FAILED", "COMPLETED", "COMPLETED"]
+
+    def test_folds_that_a_run_trial_of_ones_own_leaves_out(self, tmp_path, digits):
+        class Own(ct.RandomSearch):
+            def run_trial(self, trial, x, y, **options):
+                options["epochs"] = 1
+                return super().run_trial(trial, x, y, **options) if self.passes_on else 0.5
+
+        tuner = Own(
+            by_rate, objective="val_loss", max_trials=2, directory=tmp_path, cross_validation=ct.CrossValidation(3)
+        )
+        tuner.passes_on = False
+        with pytest.raises(FatalValueError, match=r"wants 3 results of each trial, .* told 1"):
+            tuner.search(digits.x, digits.y, verbose=0)
+        tuner.passes_on = True
+        tuner.search(digits.x, digits.y, verbose=0)
+        assert statuses(tuner) == ["FAILED", "COMPLETED"]
+        assert tuner.history[1].result.executions == 3
+
     def test_a_dataset_that_can_be_read_again_is_welcome(self, tmp_path, digits):
         tuner = ct.RandomSearch(by_rate, objective="val_loss", max_trials=2, directory=tmp_path)
         tuner.search(Batches(digits.x, digits.y), validation_data=digits.validation, epochs=1, verbose=0)

@@ -346,12 +346,22 @@ def _call(trial: RunningTrial, function: Function, data: Any, compilation: Calla
             returned = function(hp)
     keras = keras_if_imported()
     if keras is None or not keras.is_model(returned):
+        _refuse_unread(returned, *data)
         trial.conclude(returned)
         return
     options = compilation()
     keras.recompile(returned, options)
     keras.check_size(returned, options)
     keras.train_once(trial, returned, plain_fit, *data, options, hooks)
+
+
+def _refuse_unread(returned: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    given = [*(FIT[: len(args)]), *sorted(set(kwargs) - {"verbose"})]
+    if given:
+        raise FatalValueError(
+            f"search got {', '.join(given)} for the fit of a Keras model, and the function returned {returned!r} "
+            "and no model; let the function find its data by itself: tuner.search()"
+        )
 
 
 def _noting_rates(trial: RunningTrial) -> AbstractContextManager[None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from choritsu import training
 from choritsu.chance import derive
 from choritsu.display import make_display
-from choritsu.errors import ChangedSearchError, FatalError, ObjectiveError, RedefinedError, SpaceError
+from choritsu.errors import ChangedSearchError, FatalError, FatalValueError, ObjectiveError, RedefinedError, SpaceError
 from choritsu.executors import InlineExecutor
 from choritsu.folds import CrossValidation
 from choritsu.frameworks.memory import tidied
@@ -362,11 +362,22 @@ class Tuner:
             try:
                 self.on_trial_begin(trial)
                 self._take(trial, self.run_trial(trial, *args, **kwargs))
+                self._check_folds(trial)
                 self.on_trial_end(trial)
             finally:
                 del self._running[trial.number]
 
         perform(job, train, emit, Clock().now)
+
+    def _check_folds(self, trial: RunningTrial) -> None:
+        """Refuse a `run_trial` of the user's own that has left the folds out."""
+        told, wanted = len({report.execution for report in trial.reports}), len(self._repeats)
+        if self._repeats.folds is not None and told < wanted and not trial.stopped:
+            raise FatalValueError(
+                f"cross_validation wants {wanted} results of each trial, one of each fold and execution, and run_trial "
+                f"told {told}; return super().run_trial(trial, ...) or a list of {wanted}, "
+                "or leave cross_validation out"
+            )
 
     @staticmethod
     def _take(trial: RunningTrial, returned: Any) -> None:
