@@ -17,9 +17,24 @@ class Start:
 
     Args:
         values: a value for each parameter known so far.
+        until: after how many epochs it is to pause, its state kept; None for a training in one go.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Let a trial that has paused go on from where it was.
+
+    Args:
+        number: the trial's.
+        until: after how many epochs, counted from its very beginning, it is to pause again.
+    """
+
+    number: int
+    until: int
 
 
 @dataclass(frozen=True)
@@ -46,5 +61,10 @@ class Stop:
     reason: str = ""
 
 
-Decision: TypeAlias = Start | Wait | Done
-Answer: TypeAlias = Continue | Stop
+@dataclass(frozen=True)
+class Pause:
+    """Save the trial's state and leave it; it is taken up again from there."""
+
+
+Decision: TypeAlias = Start | Promote | Wait | Done
+Answer: TypeAlias = Continue | Stop | Pause

@@ -12,6 +12,7 @@
     │   │   ├── ForeignStoreError          written by another program
     │   │   ├── NewerStoreError            written by a later choritsu
     │   │   └── ReadOnlyStoreError         cannot be written
+    │   ├── CheckpointError (ValueError)   a training's state cannot be kept, or what was kept cannot be used
     │   ├── ScheduleError (ValueError)     a schedule that cannot be
     │   │   └── UnboundError               it counts epochs or shares, and their number is not known
     │   ├── UnitError (TypeError)          a rate where a factor is wanted, or the other way round
@@ -65,6 +66,10 @@ class ObjectiveError(ChoritsuError, ValueError):
 
 class StoreError(ChoritsuError, OSError):
     """The files of a search cannot be used; they were left as they are."""
+
+
+class CheckpointError(ChoritsuError, ValueError):
+    """A training's state holds what no checkpoint can keep, or a checkpoint cannot be used."""
 
 
 class CorruptStoreError(StoreError):

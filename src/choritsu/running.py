@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import numbers
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from choritsu.chance import derive
-from choritsu.decisions import Answer, Continue, Fill, Stop
+from choritsu.decisions import Answer, Continue, Fill, Pause, Stop
 from choritsu.errors import ObjectiveError
 from choritsu.hyperparameters import HyperParameters
 from choritsu.space import Space
+from choritsu.states import Keeper, Progress, put_back, taken
+from choritsu.stores import save_checkpoint
 from choritsu.trials import Event, Grew, Objective, Report, Reported, Status
 
 Clock: TypeAlias = Callable[[], float]
+
+#: The best epoch's state of a function that trains by itself, in a trial's directory.
+BEST = "best.safetensors"
+
+
+class PausedError(BaseException):
+    """Leaves a trial that is to be taken up again; no ``except Exception`` of a user's function catches it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Job:
         allow_new_entries: see `HyperParameters`.
         retries_left: how many further attempts an error is worth.
         failures: how many attempts ended with an error before.
+        until: after how many epochs, counted from the trial's beginning, it pauses; None for never.
+        horizon: how many epochs its schedules are made for; None where the training itself says it.
     """
 
     number: int
@@ -52,6 +63,8 @@ class Job:
     allow_new_entries: bool = True
     retries_left: int = 0
     failures: int = 0
+    until: int | None = None
+    horizon: int | None = None
 
 
 def as_number(name: str, value: Any) -> float:
@@ -84,22 +97,41 @@ class RunningTrial:
         number: the trial's number, from 0.
         hyperparameters: the `hp` that answers with this trial's values.
         attempt: how many times the trial was begun before.
+        until: after how many epochs, counted from its very beginning, it pauses; None for never.
+        horizon: how many epochs its schedules are made for; None where the training itself says it.
+        stopped: whether it is to end here, what it has reached being its result.
+        pausing: whether it is to leave at once, to be taken up again.
+        cut: whether the execution has left off at `until`, with more to train.
     """
 
-    def __init__(self, job: Job, hp: HyperParameters, emit: Callable[[Event], Answer], clock: Clock) -> None:
+    def __init__(
+        self,
+        job: Job,
+        hp: HyperParameters,
+        emit: Callable[[Event], Answer],
+        clock: Clock,
+        seed: Callable[[int], None] = lambda seed: None,  # noqa: ARG005
+    ) -> None:
         self.number = job.number
         self.hyperparameters = hp
         self.attempt = job.attempt
         self.objective = job.objective
         self.execution = 0
         self.reports: list[Report] = []
+        self.until = job.until
+        self.horizon = job.horizon
         self.stopped = False
+        self.pausing = False
+        self.cut = False
         #: Gives what was seen of the training besides what is reported, by name.
         self.observe: Callable[[], Mapping[str, float]] = dict
         self._job = job
         self._emit = emit
         self._clock = clock
+        self._seed = seed
         self._announced = 0
+        self._keepers: dict[int, Keeper] = {}
+        self._resumable = False
 
     @property
     def trial_id(self) -> str:
@@ -172,8 +204,129 @@ class RunningTrial:
         match self._emit(Reported(self.number, self.attempt, report)):
             case Stop():
                 self.stopped = True
+            case Pause():
+                self.pausing = True
+                if not self._resumable:
+                    # Nothing of it can be kept: the sooner it ends, the less is trained in vain.
+                    raise PausedError
             case Continue():
                 pass
+
+    # -- going on ----------------------------------------------------------------------------------
+
+    def epochs(
+        self, count: int | None = None, *, state: Mapping[str, Any] | None = None, every: int = 1
+    ) -> Iterator[int]:
+        """Count the epochs of a training that can be interrupted and goes on, bit for bit, where it was.
+
+        Before each epoch all random numbers are seeded from the trial, the execution and the epoch; after it the
+        state is saved. A trial that was stopped, or has used up its budget, leaves the loop.
+
+        Args:
+            count: how many epochs a whole training has; by default the largest budget of Hyperband or ASHA.
+            state: by name, all that changes while training: objects with ``state_dict`` and ``load_state_dict``
+                (modules, optimizers, schedulers), random generators, or nested dicts of these. Without it, an
+                interrupted trial begins anew.
+            every: save after every so many epochs; seldomer by itself where saving would take more than a
+                twentieth of the time.
+
+        Yields:
+            The epochs that are left, counted from 0.
+
+        Raises:
+            CheckpointError: when something in `state` has no state, or what was saved does not fit it.
+
+        Example:
+            >>> def train(hp, trial):
+            ...     weight = 0.0
+            ...     for epoch in trial.epochs(3):
+            ...         weight += hp.Float("rate", 0.1, 1.0)
+            ...         trial.report(loss=abs(1.0 - weight))
+        """
+        count = self.horizon if count is None else operator.index(count)
+        if count is None or count < 1 or every < 1:
+            raise ValueError(
+                f"epochs and every are whole numbers of at least 1, got epochs({count!r}, every={every!r})"
+            )
+        progress = self.resume() if state is not None else Progress()
+        if progress.ended:
+            return
+        if state is not None and progress.state is not None:
+            put_back(state, progress.state)
+        last = count if self.until is None else min(count, self.until)
+        for epoch in range(progress.epochs, last):
+            self._seed(self.epoch_seed(epoch))
+            told = len(self.reports)
+            yield epoch
+            if state is not None:
+                if any(self._leads(report) for report in self.reports[told:]):
+                    self.directory.mkdir(parents=True, exist_ok=True)
+                    save_checkpoint(self.directory / BEST, taken(state))
+                final = self.pausing or epoch + 1 == last
+                if final or (epoch + 1) % every == 0:
+                    self.keep(epoch + 1, lambda: taken(state), at_once=final)
+            if self.stopped:
+                return
+            if self.pausing:
+                raise PausedError
+        self.cut = last < count
+
+    def resume(self) -> Progress:
+        """Give how far this execution has come in earlier attempts, and take in what it reported by then.
+
+        Whoever calls this puts the state back and goes on with epoch `Progress.epochs`.
+        """
+        self._resumable = True
+        progress = self._keeper.load()
+        known = [report for report in self.reports if report.execution != self.execution]
+        self.reports = [*known, *progress.reports]
+        return progress
+
+    def keep(self, epochs: int, state: Callable[[], Any], *, at_once: bool = False) -> None:
+        """Save how far this execution has come.
+
+        Args:
+            epochs: how many epochs are done.
+            state: gives what is needed to go on; only called when it is saved.
+            at_once: whether to save also where that has been done a moment ago.
+        """
+        if at_once or self._keeper.due():
+            self._keeper.save(Progress(epochs, False, state(), self._told()))
+
+    def end_execution(self) -> None:
+        """Note that nothing of this execution is left to train, should the trial be taken up again."""
+        self._keeper.save(Progress(self.next_epoch, True, None, self._told()))
+
+    def has_ended(self) -> bool:
+        """Tell whether an earlier attempt ended this execution; if so, take in what it reported."""
+        progress = self._keeper.load()
+        if progress.ended:
+            self.resume()
+        return progress.ended
+
+    def epoch_seed(self, epoch: int) -> int:
+        """Give a seed in [0, 2**32) for one epoch of this execution."""
+        return derive(self.seed, "epoch", epoch)
+
+    @property
+    def _keeper(self) -> Keeper:
+        if self.execution not in self._keepers:
+            path = self._job.directory / "state" / f"execution-{self.execution}.safetensors"
+            self._keepers[self.execution] = Keeper(path, self.seed)
+        return self._keepers[self.execution]
+
+    def _told(self) -> tuple[Report, ...]:
+        return tuple(report for report in self.reports if report.execution == self.execution)
+
+    def _leads(self, report: Report) -> bool:
+        name = self.objective.name
+        value = report.metrics.get(name)
+        return value is not None and all(
+            other is report or name not in other.metrics or self.objective.better_than(value, other.metrics[name])
+            for other in self.reports
+        )
+
+    # -- results -----------------------------------------------------------------------------------
 
     def is_best(self, metrics: Mapping[str, Any]) -> bool:
         """Tell whether `metrics`, the objective among them, would be the best report so far, over all executions."""

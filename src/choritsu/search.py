@@ -9,15 +9,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from choritsu.decisions import Answer, Continue, Decision, Done, Start, Stop, Wait
-from choritsu.errors import TooManyFailuresError
+from choritsu.decisions import Answer, Continue, Decision, Done, Pause, Promote, Start, Stop, Wait
+from choritsu.errors import StoreError, TooManyFailuresError
 from choritsu.executors import Executor
-from choritsu.oracles import Oracle
+from choritsu.halting import Halt, leaving
+from choritsu.oracles import Budgeted, Oracle, Stopper
 from choritsu.running import Job
 from choritsu.space import Space, combination
 from choritsu.stores import Store
@@ -77,6 +79,9 @@ class Plan:
         tune_new_entries: see `HyperParameters`.
         allow_new_entries: see `HyperParameters`.
         lease: for how many seconds a silent worker of another machine is believed to be alive.
+        stopper: ends trials that are not worth going on with; None to let all run to their end.
+        max_epochs_total: how many epochs are trained in all, earlier runs included; None for no limit.
+        patience: after this many trials in a row that were no better than the best before them, the search ends.
     """
 
     oracle: Oracle
@@ -91,10 +96,19 @@ class Plan:
     tune_new_entries: bool = True
     allow_new_entries: bool = True
     lease: float = 60.0
+    stopper: Stopper | None = None
+    max_epochs_total: int | None = None
+    patience: int | None = None
 
     def trial_directory(self, number: int) -> Path:
         """Give the place of a trial's own files."""
         return self.directory / "trials" / f"{number:04d}"
+
+    def horizon(self, until: int | None) -> int | None:
+        """Give for how many epochs the schedules of a trial with this budget are made; None where nobody says."""
+        if not isinstance(self.oracle, Budgeted):
+            return until
+        return self.oracle.max_epochs if self.oracle.horizon == "full" else until
 
 
 @dataclass(frozen=True)
@@ -106,9 +120,10 @@ class Resume:
 
 @dataclass(frozen=True)
 class Enqueued:
-    """Start a trial that a person asked for."""
+    """Start a trial that a person asked for, with the budget of the one that the oracle would have started."""
 
     values: Mapping[str, Any]
+    until: int | None = None
 
 
 Step: TypeAlias = Decision | Resume | Enqueued
@@ -129,17 +144,39 @@ def next_step(history: History, plan: Plan) -> Step:
     interrupted = history.having(Status.INTERRUPTED)
     if interrupted:
         return Resume(interrupted[0])
+    if plan.patience is not None and _fruitless(history) >= plan.patience:
+        return Done(f"{plan.patience} trials in a row were no better than the best before them (patience)")
     counted = len(history) - len(history.having(Status.REFUSED))
-    if plan.max_trials is not None and counted >= plan.max_trials:
-        return Done(f"max_trials={plan.max_trials} is reached")
-    asked_for = {combination(trial.suggested) for trial in history if trial.enqueued}
-    for values in plan.enqueued:
-        if combination(values) not in asked_for:
-            return Enqueued(values)
+    full = plan.max_trials is not None and counted >= plan.max_trials
+    reached = Done(f"max_trials={plan.max_trials} is reached")
+    budgeted = isinstance(plan.oracle, Budgeted)
+    if full and not budgeted:
+        return reached
     decision = plan.oracle.suggest(history, len(history))
+    if full:
+        # Those that have begun may yet be promoted.
+        return reached if isinstance(decision, Start) else _waited(decision, history)
+    if isinstance(decision, Start | Done) or not budgeted:
+        asked_for = {combination(trial.suggested) for trial in history if trial.enqueued}
+        for values in plan.enqueued:
+            if combination(values) not in asked_for:
+                return Enqueued(values, decision.until if isinstance(decision, Start) else None)
+    return _waited(decision, history)
+
+
+def _waited(decision: Decision, history: History) -> Decision:
+    """Give a decision to wait only where there is something to wait for."""
     if isinstance(decision, Wait) and not history.having(Status.RUNNING):
         return Done("the oracle waits for a running trial, and none is running")
     return decision
+
+
+def _fruitless(history: History) -> int:
+    """Count the completed trials since the best one, in the order in which they ended."""
+    if history.best is None:
+        return 0
+    best = history.best
+    return sum((trial.ended or 0.0, trial.number) > (best.ended or 0.0, best.number) for trial in history.completed)
 
 
 class Search:
@@ -153,6 +190,8 @@ class Search:
         idle: is told the history when there is nothing to do but to wait for other processes.
         clock: the time.
         heartbeat: whether to renew leases in the background while trials run.
+        halt: is asked whether to leave before the end.
+        time_limit: after how many seconds to leave; None for no limit.
     """
 
     def __init__(
@@ -165,6 +204,8 @@ class Search:
         idle: Callable[[History], None] = lambda history: None,  # noqa: ARG005
         clock: Clock | None = None,
         heartbeat: bool = True,
+        halt: Halt | None = None,
+        time_limit: float | None = None,
     ) -> None:
         self._plan = plan
         self._store = store
@@ -179,6 +220,9 @@ class Search:
         self._failures = 0
         self._refusals = 0
         self._too_many: TooManyFailuresError | None = None
+        self._halt = halt or Halt()
+        self._time_limit = time_limit
+        self._curves = {number: list(reports) for number, reports in store.reports().items()}
 
     def run(self) -> Done:
         """Search until the plan is fulfilled.
@@ -189,35 +233,64 @@ class Search:
         Raises:
             TooManyFailuresError: when too many trials failed in a row.
             FatalError: when the user's function demanded it.
+            KeyboardInterrupt: when a person has stopped the search.
         """
-        with _Heartbeat(self._store, self._held, self._plan.lease, self._clock, active=self._heartbeat):
-            waiting = False
-            while True:
-                if self._too_many is not None:
-                    raise self._too_many
-                done = self._fill()
-                if self._executor.running:
-                    self._executor.wait(self._handle, seconds=1.0)
-                    waiting = False
-                elif done is not None:
-                    return done
-                else:
-                    if not waiting:
-                        self._idle(self._store.history())
-                    waiting = True
-                    self._clock.sleep(0.2)
+        with (
+            leaving(self._halt, self._time_limit, self._executor.interrupt),
+            _Heartbeat(self._store, self._held, self._plan.lease, self._clock, active=self._heartbeat),
+        ):
+            try:
+                done = self._run()
+            except KeyboardInterrupt:
+                # Out of time, a trial that would not end its epoch was broken off.
+                if self._halt.by_hand or self._halt.reason is None:
+                    raise
+                done = Done(self._halt.reason)
+            finally:
+                self._let_go()
+        if self._halt.by_hand:
+            raise KeyboardInterrupt
+        return done
+
+    def _run(self) -> Done:
+        waiting = False
+        while True:
+            if self._too_many is not None:
+                raise self._too_many
+            done = self._fill()
+            if self._executor.running:
+                self._executor.wait(self._handle, seconds=1.0)
+                waiting = False
+            elif done is not None:
+                return done
+            else:
+                if not waiting:
+                    self._idle(self._store.history())
+                waiting = True
+                self._clock.sleep(0.2)
+
+    def _let_go(self) -> None:
+        """Set free what this search still holds; only an error leaves anything."""
+        for number, attempt in list(self._held.items()):
+            with suppress(StoreError):
+                self._store.record(Interrupted(number, attempt, at=self._clock.now()))
+        self._held.clear()
 
     def _fill(self) -> Done | None:
         """Start as many trials as fit; give the reason when nothing is left to start or to wait for."""
         while self._executor.free > 0:
+            if self._halt.reason is not None:
+                return Done(self._halt.reason)
             history = self._declare_lost(self._store.history())
             match next_step(history, self._plan):
                 case Resume(trial):
-                    self._claim(Claimed(trial.number, trial.attempt + 1, trial.suggested, trial.enqueued), history)
-                case Enqueued(values):
-                    self._claim(Claimed(len(history), 0, values, enqueued=True), history)
-                case Start(values):
-                    self._claim(Claimed(len(history), 0, values), history)
+                    self._claim(_again(trial, trial.until), history)
+                case Promote(number, until):
+                    self._claim(_again(history[number], until), history)
+                case Enqueued(values, until):
+                    self._claim(Claimed(len(history), 0, values, enqueued=True, until=until), history)
+                case Start(values, until):
+                    self._claim(Claimed(len(history), 0, values, until=until), history)
                 case Wait():
                     return None
                 case Done() as done:
@@ -227,7 +300,7 @@ class Search:
 
     def _claim(self, claim: Claimed, history: History) -> None:
         now = self._clock.now()
-        claim = Claimed(claim.number, claim.attempt, claim.values, claim.enqueued, self._worker, now)
+        claim = replace(claim, worker=self._worker, at=now)
         if not self._store.claim(claim, until=now + self._plan.lease):
             return  # Another process was first: look again.
         self._held[claim.number] = claim.attempt
@@ -248,6 +321,8 @@ class Search:
                 allow_new_entries=self._plan.allow_new_entries,
                 retries_left=self._plan.max_retries - failures,
                 failures=failures,
+                until=claim.until,
+                horizon=self._plan.horizon(claim.until),
             )
         )
 
@@ -259,9 +334,34 @@ class Search:
             self._held.pop(event.number, None)
         if written:
             self._tell(event)
-        elif isinstance(event, Reported):
+        if not isinstance(event, Reported):
+            return Continue()
+        if not written:
             return Stop("another process has taken this trial over")
-        return Continue()
+        return self._answer(event)
+
+    def _answer(self, event: Reported) -> Answer:
+        curve = self._curves.setdefault(event.number, [])
+        place = (event.report.execution, event.report.epoch)
+        if any((report.execution, report.epoch) == place for report in curve):
+            # An attempt that goes on tells once more what had not been saved.
+            curve[:] = [report for report in curve if (report.execution, report.epoch) != place]
+        curve.append(event.report)
+        limit = self._plan.max_epochs_total
+        if limit is not None and sum(map(len, self._curves.values())) >= limit:
+            self._halt.ask(f"max_epochs_total={limit} epochs are trained")
+        if self._halt.reason is not None:
+            return Pause()
+        if self._plan.stopper is None:
+            return Continue()
+        self._catch_up()
+        return self._plan.stopper.decide(self._history, self._curves, event)
+
+    def _catch_up(self) -> None:
+        """Read what other processes' trials have reported, once they have ended."""
+        for trial in self._history.completed:
+            if trial.number not in self._curves:
+                self._curves[trial.number] = list(self._store.reports(trial.number).get(trial.number, ()))
 
     def _tell(self, event: Event) -> None:
         # A report changes no trial, and comes often.
@@ -315,6 +415,10 @@ class Search:
                 if self._store.record(event):
                     self._tell(event)
         return self._store.history()
+
+
+def _again(trial: Trial, until: int | None) -> Claimed:
+    return Claimed(trial.number, trial.attempt + 1, trial.suggested, trial.enqueued, until=until)
 
 
 def _loss(trial: Trial, lost: Lost) -> Lost | Failed:

@@ -235,6 +235,8 @@ def train(
         args, answers, splits = _folded(args, answers, repeats.folds, trial.search_seed)
     for execution in range(len(repeats)):
         trial.execution = execution
+        if trial.attempt and trial.has_ended():
+            continue
         data = _on_fold(args, answers, splits[execution % len(splits)])
         with guard() as watch:
             if is_hypermodel(hypermodel):
@@ -245,8 +247,12 @@ def train(
                 keras.train_once(trial, model, fit, *data, compilation(), hooks)
             else:
                 _call(trial, hypermodel, data, compilation, hooks)
-            if trial.stopped:
+            if trial.stopped or trial.cut:
                 watch.cut_short()
+        if trial.stopped:
+            break
+        if not trial.cut and (trial.until is not None or execution + 1 < len(repeats)):
+            trial.end_execution()
 
 
 def fits_by_itself(hypermodel: Any) -> bool:

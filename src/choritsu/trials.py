@@ -277,6 +277,19 @@ def _missing(objective: Objective, names: Sequence[str], where: str) -> str:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """A budget that a trial has reached.
+
+    Args:
+        until: how many epochs that is, counted from the trial's beginning.
+        score: what it had reached by then.
+    """
+
+    until: int
+    score: float
+
+
+@dataclass(frozen=True)
 class Trial:
     """One combination of values and what became of it.
 
@@ -295,6 +308,8 @@ class Trial:
         started: when its first attempt began, in seconds since 1970.
         resumed: when its latest attempt began.
         ended: when its last attempt ended; None while it runs.
+        until: after how many epochs its latest attempt was to pause; None where it trains in one go.
+        rungs: the budgets that it has reached, in order.
     """
 
     number: int
@@ -311,6 +326,8 @@ class Trial:
     started: float = 0.0
     resumed: float = 0.0
     ended: float | None = None
+    until: int | None = None
+    rungs: tuple[Rung, ...] = ()
 
     @property
     def trial_id(self) -> str:
@@ -434,7 +451,10 @@ class History(Sequence[Trial]):
 
 @dataclass(frozen=True)
 class Claimed:
-    """A worker took the trial: a new one (attempt 0), or an interrupted one once more."""
+    """A worker took the trial: a new one (attempt 0), an interrupted one once more, or one that goes on.
+
+    `until` is the number of epochs, counted from the trial's beginning, after which it pauses.
+    """
 
     number: int
     attempt: int
@@ -442,6 +462,7 @@ class Claimed:
     enqueued: bool = False
     worker: str = ""
     at: float = 0.0
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -527,6 +548,7 @@ def _begun(event: Claimed) -> Trial:
         enqueued=event.enqueued,
         started=event.at,
         resumed=event.at,
+        until=event.until,
     )
 
 
@@ -537,18 +559,29 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
                 trial,
                 status=Status.RUNNING,
                 attempt=event.attempt,
-                values=trial.suggested,
+                values=trial.suggested if trial.result is None else trial.values,
                 message="",
                 traceback="",
                 resumed=event.at,
                 ended=None,
+                until=event.until,
             )
-        case Finished():
-            return replace(trial, status=Status.COMPLETED, values=event.values, result=event.result, ended=event.at)
-        case Failed():
+        case Finished(result=result):
+            reached = () if trial.until is None else (Rung(trial.until, result.score),)
             return replace(
                 trial,
-                status=Status.FAILED if event.final else Status.INTERRUPTED,
+                status=Status.COMPLETED,
+                values=event.values,
+                result=result,
+                ended=event.at,
+                rungs=(*trial.rungs, *reached),
+            )
+        case Failed():
+            # What had reached a rung before keeps what it reached there.
+            final = Status.FAILED if trial.result is None else Status.COMPLETED
+            return replace(
+                trial,
+                status=final if event.final else Status.INTERRUPTED,
                 values=event.values,
                 failures=trial.failures + 1,
                 message=event.message,

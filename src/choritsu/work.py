@@ -16,8 +16,9 @@ from choritsu.errors import (
     RedefinedError,
     RedrawTrialError,
 )
+from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import Job, RunningTrial
+from choritsu.running import Job, PausedError, RunningTrial
 from choritsu.space import Parameter, drawn
 from choritsu.trials import Event, Failed, Finished, Interrupted, Refused, result_of
 
@@ -84,7 +85,7 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
         tune_new_entries=job.tune_new_entries,
         allow_new_entries=job.allow_new_entries,
     )
-    trial = RunningTrial(job, hp, emit, clock)
+    trial = RunningTrial(job, hp, emit, clock, seed_everything)
 
     def failed(error: BaseException, *, final: bool, trace: bool = True) -> None:
         text = "".join(traceback.format_exception(error)) if trace else ""
@@ -116,6 +117,8 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
     except Exception as error:  # noqa: BLE001  # a user's function may raise anything
         trial.announce()
         failed(error, final=job.retries_left <= 0, trace=not isinstance(error, ObjectiveError))
+    except PausedError:
+        emit(Interrupted(job.number, job.attempt, at=clock()))
     except BaseException:
         with contextlib.suppress(_UntoldError):
             emit(Interrupted(job.number, job.attempt, at=clock()))

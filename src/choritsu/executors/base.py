@@ -46,6 +46,10 @@ class Executor(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """Break off every running job, now; each ends with `Interrupted`. Any thread may call it."""
+        ...
+
     def close(self) -> None:
         """End every job and let go of what they use; closing twice is harmless."""
         ...

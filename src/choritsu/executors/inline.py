@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 from collections import deque
 
 from choritsu.executors.base import Handle
@@ -37,6 +38,11 @@ class InlineExecutor:
                 self._perform(self._jobs[0], handle)
             finally:
                 self._jobs.popleft()
+
+    def interrupt(self) -> None:
+        """Raise a KeyboardInterrupt in the main thread, as Ctrl-C does."""
+        if self._jobs:
+            _thread.interrupt_main()
 
     def close(self) -> None:
         self._jobs.clear()

@@ -1,6 +1,10 @@
 """What to try next. Pure: (history, number) in, a decision out."""
 
+from choritsu.oracles.base import Budgeted as Budgeted
+from choritsu.oracles.base import Curves as Curves
+from choritsu.oracles.base import Horizon as Horizon
 from choritsu.oracles.base import Oracle as Oracle
+from choritsu.oracles.base import Stopper as Stopper
 from choritsu.oracles.grid import Grid as Grid
 from choritsu.oracles.quasirandom import QuasiRandom as QuasiRandom
 from choritsu.oracles.random import Random as Random

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from choritsu.decisions import Decision, Fill
-from choritsu.trials import History
+from choritsu.decisions import Continue, Decision, Fill, Stop
+from choritsu.trials import History, Report, Reported
+
+#: What trials have reported so far, by their numbers; each by execution and epoch.
+Curves: TypeAlias = Mapping[int, Sequence[Report]]
+
+#: What schedules are made for: the largest budget, or the one that a trial has been given so far.
+Horizon: TypeAlias = Literal["full", "rung"]
 
 
 @runtime_checkable
@@ -31,6 +38,40 @@ class Oracle(Protocol):
             number: the number that a new trial would get.
 
         Returns:
-            `Start` a new trial, `Wait` for running ones, or `Done`.
+            `Start` a new trial, `Promote` a paused one, `Wait` for running ones, or `Done`.
+        """
+        ...
+
+
+@runtime_checkable
+class Budgeted(Oracle, Protocol):
+    """An oracle that gives trials a part of their training first, and more of it to those that do well.
+
+    Attributes:
+        max_epochs: the largest budget, in epochs.
+        horizon: whether learning-rate schedules are made for that ("full", so that a promoted trial goes on along
+            one curve), or for the budget given so far ("rung", so that each budget ends with a finished schedule).
+    """
+
+    @property
+    def max_epochs(self) -> int: ...
+    @property
+    def horizon(self) -> Horizon: ...
+
+    def promotable(self, history: History) -> frozenset[int]:
+        """Give the numbers of the paused trials that may yet go on; the state of all others can be deleted."""
+        ...
+
+
+class Stopper(Protocol):
+    """Says whether a running trial is worth going on with. A frozen dataclass, like an oracle."""
+
+    def decide(self, history: History, curves: Curves, reported: Reported) -> Continue | Stop:
+        """Answer a report.
+
+        Args:
+            history: every trial.
+            curves: what all trials have reported, this one's latest report included.
+            reported: the latest report.
         """
         ...

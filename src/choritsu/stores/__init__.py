@@ -10,14 +10,18 @@ from choritsu.stores.base import Store as Store
 from choritsu.stores.memory import MemoryStore as MemoryStore
 
 if TYPE_CHECKING:
+    from choritsu.stores.checkpoints import load_checkpoint as load_checkpoint
+    from choritsu.stores.checkpoints import save_checkpoint as save_checkpoint
     from choritsu.stores.opening import open_store as open_store
     from choritsu.stores.opening import remove_store as remove_store
     from choritsu.stores.sql import SqlStore as SqlStore
 
 _LAZY = {
     "SqlStore": "choritsu.stores.sql",
+    "load_checkpoint": "choritsu.stores.checkpoints",
     "open_store": "choritsu.stores.opening",
     "remove_store": "choritsu.stores.opening",
+    "save_checkpoint": "choritsu.stores.checkpoints",
 }
 
 

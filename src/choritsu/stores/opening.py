@@ -154,6 +154,9 @@ def _check(path: Path) -> None:
             error: StoreError | None = None if answer == "ok" else damaged(str(path), answer)
         except sqlite3.DatabaseError as reason:
             error = explained(reason, str(path))
+        except UnicodeDecodeError as reason:
+            # What SQLite has to say may quote the damage.
+            error = damaged(str(path), str(reason))
         if error is None:
             return
         # Another process that woke up and wrote may have made a sound file look broken.
@@ -199,6 +202,10 @@ def _prepare(engine: Engine, path: Path) -> None:
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif application == APPLICATION_ID:
             _check_version(path, version)
+            if version == 1:
+                # The first version knew no budgets.
+                connection.exec_driver_sql("ALTER TABLE claims ADD COLUMN until INTEGER")
+                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         else:
             raise _foreign(path, application)
     with closing(engine.raw_connection()) as connection:

@@ -172,6 +172,10 @@ class VirtualExecutor:
                 _let_go(due.rest)
                 raise
 
+    def interrupt(self) -> None:
+        """End every job here; the search itself notes that they were interrupted."""
+        self.close()
+
     def close(self) -> None:
         while self._queue:
             _let_go(self._queue.pop().rest)

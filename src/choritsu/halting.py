@@ -1,0 +1,86 @@
+"""Leaving a search before its end with nothing lost: by Ctrl-C, by the clock, or because a budget is used up."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+#: How long a trial is given to end its epoch once the time is up, in seconds.
+GRACE = 3.0
+
+
+class Halt:
+    """The wish to leave: first after the epochs that are being trained, then at once.
+
+    Args:
+        said: is told when a person asks for it, to say so on the screen.
+    """
+
+    def __init__(self, said: Callable[[str], None] = lambda text: None) -> None:  # noqa: ARG005
+        self.reason: str | None = None
+        self.by_hand = False
+        self.at_once = False
+        self._said = said
+
+    def ask(self, reason: str) -> None:
+        """Ask to leave after this epoch; the first reason counts."""
+        self.reason = self.reason or reason
+
+    def press(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's form
+        """Take a Ctrl-C: the first leaves after this epoch, the second at once.
+
+        Raises:
+            KeyboardInterrupt: the second time.
+        """
+        if self.reason is not None:
+            self.at_once = True
+            raise KeyboardInterrupt
+        self.by_hand = True
+        self.ask("stopped by Ctrl-C")
+        self._said("Stopping after this epoch; press Ctrl-C again to stop at once. Nothing is lost either way.")
+
+
+@contextmanager
+def leaving(halt: Halt, seconds: float | None, interrupt: Callable[[], None]) -> Iterator[None]:
+    """Listen to Ctrl-C, and to the clock, while the block runs.
+
+    Args:
+        halt: is asked.
+        seconds: after how long the search is to leave; None for no limit.
+        interrupt: breaks off what is running, should it not have left `GRACE` seconds after that.
+    """
+    timers = []
+    if seconds is not None:
+        timers.append(threading.Timer(seconds, halt.ask, [f"time_limit={seconds:g} seconds are over"]))
+        timers.append(threading.Timer(seconds + GRACE, interrupt))
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        with _pressed(halt):
+            yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+@contextmanager
+def _pressed(halt: Halt) -> Iterator[None]:
+    """Have Ctrl-C asked of `halt`; only a program's main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Any = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        # Somebody else listens already.
+        yield
+        return
+    signal.signal(signal.SIGINT, halt.press)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
