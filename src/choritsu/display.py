@@ -28,6 +28,7 @@ from choritsu.trials import (
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Display(Protocol):
     def begin(self, history: History) -> None: ...
     def show(self, event: Event, history: History) -> None: ...
     def wait(self, history: History) -> None: ...
+    def say(self, text: str) -> None: ...
     def end(self, done: Done, history: History) -> None: ...
     def close(self) -> None: ...
 
@@ -101,6 +103,7 @@ class Silence:
     def begin(self, history: History) -> None: ...
     def show(self, event: Event, history: History) -> None: ...
     def wait(self, history: History) -> None: ...
+    def say(self, text: str) -> None: ...
     def end(self, done: Done, history: History) -> None: ...
     def close(self) -> None: ...
 
@@ -148,6 +151,16 @@ def _values(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={show(value)}" for name, value in values.items())
 
 
+def beginning(claim: Claimed, history: History) -> str:
+    """Say in one line what begins, or goes on."""
+    trial = history[claim.number]
+    if trial.rungs:
+        return f"Trial {claim.number} goes on, from epoch {trial.rungs[-1].until} to {claim.until}"
+    again = f" (attempt {claim.attempt + 1})" if claim.attempt else ""
+    values = _values(claim.values)
+    return f"Trial {claim.number}{again}{': ' + values if values else ''}"
+
+
 def outcome(event: Event, history: History, objective: Objective) -> str | None:
     """Say in one line how a trial ended; None for events that end none."""
     match event:
@@ -158,6 +171,8 @@ def outcome(event: Event, history: History, objective: Objective) -> str | None:
                 parts[0] += f" ± {number(event.result.spread, 2)}"
             if event.result.epochs > event.result.executions:
                 parts.append(f"best at epoch {event.result.best_epoch + 1}")
+            if trial.until is not None:
+                parts.append(f"of {trial.until} so far")
             parts.append(duration(trial.seconds or 0.0))
             if history.best is not None and history.best.number == event.number:
                 parts.append("the best so far")
@@ -183,7 +198,7 @@ class Lines:
     def __init__(self, facts: Facts, console: Console) -> None:
         self._facts = facts
         self._console = console
-        self._claimed: Mapping[str, Any] = {}
+        self._claimed: dict[int, Mapping[str, Any]] = {}
 
     def _print(self, line: str) -> None:
         # A terminal or file that knows fewer letters shall not end a search.
@@ -196,15 +211,13 @@ class Lines:
 
     def show(self, event: Event, history: History) -> None:
         if isinstance(event, Claimed):
-            again = f" (attempt {event.attempt + 1})" if event.attempt else ""
-            values = _values(event.values)
-            self._claimed = event.values
-            self._print(f"Trial {event.number}{again}{': ' + values if values else ''}")
+            self._claimed[event.number] = event.values
+            self._print(beginning(event, history))
         line = outcome(event, history, self._facts.objective)
         if line is not None:
             self._print(line)
             used = event.values if isinstance(event, Finished | Failed) else {}
-            if used and dict(used) != dict(self._claimed):
+            if used and dict(used) != dict(self._claimed.pop(event.number, {})):
                 # What only this trial discovered, or turned out not to need, is known by now.
                 self._print(f"         with {_values(used)}")
         sys.stdout.flush()
@@ -212,11 +225,25 @@ class Lines:
     def wait(self, history: History) -> None:
         self._print(waiting(history))
 
+    def say(self, text: str) -> None:
+        self._print(text)
+        sys.stdout.flush()
+
     def end(self, done: Done, history: History) -> None:
         for line in ending(self._facts, done, history):
             self._print(line)
 
     def close(self) -> None: ...
+
+
+@dataclass
+class _Running:
+    """What is known of a trial while it runs."""
+
+    claim: Claimed
+    begun: float
+    latest: Report | None = None
+    reported: int = 0
 
 
 class LiveDisplay:
@@ -228,10 +255,7 @@ class LiveDisplay:
         self._now = now
         self._live: Live | None = None
         self._history = History()
-        self._current: Claimed | None = None
-        self._latest: Report | None = None
-        self._reported = 0
-        self._begun = now()
+        self._running: dict[int, _Running] = {}
 
     def begin(self, history: History) -> None:
         from rich.live import Live
@@ -253,15 +277,18 @@ class LiveDisplay:
         self._history = history
         match event:
             case Claimed():
-                self._current, self._latest, self._reported = event, None, 0
-                self._begun = self._now()
-            case Reported():
-                self._latest = event.report
-                self._reported += 1
+                # A trial that goes on has its earlier epochs behind it.
+                behind = history[event.number].result
+                reported = behind.epochs if behind is not None else 0
+                self._running[event.number] = _Running(event, self._now(), reported=reported)
+            case Reported() if event.number in self._running:
+                running = self._running[event.number]
+                running.latest = event.report
+                running.reported += 1
             case _:
                 line = outcome(event, history, self._facts.objective)
                 if line is not None:
-                    self._current = None
+                    self._running.pop(event.number, None)
                     values = _values(history[event.number].values) if isinstance(event, Finished | Failed) else ""
                     self._console.print(cut(line, 400), markup=False)
                     if values:
@@ -269,6 +296,9 @@ class LiveDisplay:
 
     def wait(self, history: History) -> None:
         self._console.print(waiting(history), markup=False)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False)
 
     def end(self, done: Done, history: History) -> None:
         self.close()
@@ -286,39 +316,67 @@ class LiveDisplay:
         from rich.table import Table
         from rich.text import Text
 
-        if self._current is None:
+        if not self._running:
             return Text("")
+        if len(self._running) > 1:
+            return Group(Text(""), self._side_by_side(), Text(" · ".join(self._overall()), style="dim"))
+        (running,) = self._running.values()
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
-        table.add_column(f"trial {self._current.number}")
+        table.add_column(f"trial {running.claim.number}")
         table.add_column("value")
         table.add_column("best so far")
         best = self._history.best
-        values = dict(self._current.values)
+        values = dict(running.claim.values)
         for name in list(dict.fromkeys([*values, *(best.values if best else {})]))[:12]:
             mine = show(values[name]) if name in values else "·"
             table.add_row(
                 Text(cut(name, 30)), Text(mine), Text(show(best.values[name]) if best and name in best.values else "·")
             )
-        score = self._latest.metrics.get(self._facts.objective.name) if self._latest else None
         table.add_row(
             Text(self._facts.objective.name, style="bold"),
-            Text("·" if score is None else number(score), style="bold"),
+            Text(self._score(running), style="bold"),
             Text(number(best.score) if best is not None and best.score is not None else "·", style="bold"),
         )
-        return Group(Text(""), table, Text(self._progress(), style="dim"))
+        parts = [self._epochs(running), duration(self._now() - running.begun), *self._overall()]
+        return Group(Text(""), table, Text(" · ".join(filter(None, parts)), style="dim"))
 
-    def _progress(self) -> str:
-        elapsed = self._now() - self._begun
-        parts = []
-        total = self._facts.epochs * self._facts.executions if self._facts.epochs else None
-        if self._reported:
-            parts.append(f"epoch {self._reported} of {total}" if total else f"epoch {self._reported}")
-        parts.append(duration(elapsed))
+    def _side_by_side(self) -> Table:
+        """Give one line a trial."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
+        for name in ("trial", "epoch", self._facts.objective.name, "time", "values"):
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for trial, running in sorted(self._running.items()):
+            table.add_row(
+                str(trial),
+                self._epochs(running).removeprefix("epoch ") or "·",
+                Text(self._score(running), style="bold"),
+                duration(self._now() - running.begun),
+                Text(_values(running.claim.values), style="dim"),
+            )
+        return table
+
+    def _score(self, running: _Running) -> str:
+        score = running.latest.metrics.get(self._facts.objective.name) if running.latest else None
+        return "·" if score is None else number(score)
+
+    def _epochs(self, running: _Running) -> str:
+        epochs = running.claim.until or self._facts.epochs
+        total = epochs * self._facts.executions if epochs else None
+        if not running.reported:
+            return ""
+        return f"epoch {running.reported} of {total}" if total else f"epoch {running.reported}"
+
+    def _overall(self) -> list[str]:
         ended = [trial.seconds for trial in self._history.having(Status.COMPLETED, Status.FAILED) if trial.seconds]
         done = len(self._history.having(Status.COMPLETED, Status.FAILED))
-        if self._facts.max_trials is not None:
-            parts.append(f"trial {done + 1} of {self._facts.max_trials}")
-            if ended:
-                left = sum(ended) / len(ended) * (self._facts.max_trials - done) - elapsed
-                parts.append(f"about {duration(max(left, 0.0))} left")
-        return " · ".join(parts)
+        if self._facts.max_trials is None:
+            return [f"{count(done, 'trial')} ended"] if len(self._running) > 1 else []
+        parts = [f"trial {done + 1} of {self._facts.max_trials}"]
+        if ended:
+            elapsed = sum(self._now() - running.begun for running in self._running.values())
+            left = (sum(ended) / len(ended) * (self._facts.max_trials - done) - elapsed) / len(self._running)
+            parts.append(f"about {duration(max(left, 0.0))} left")
+        return parts

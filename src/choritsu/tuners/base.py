@@ -1,4 +1,4 @@
-"""Keras Tuner's face over the search: one object that is set up, searches, and shows what came out."""
+"""What all tuners are: one object that is set up, searches, and shows what came out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,24 +15,18 @@ from typing import TYPE_CHECKING, Any
 from choritsu import training
 from choritsu.chance import derive
 from choritsu.display import make_display
-from choritsu.errors import ChangedSearchError, FatalError, FatalValueError, ObjectiveError, RedefinedError, SpaceError
+from choritsu.errors import ChangedSearchError, FatalError, FatalValueError, RedefinedError, SpaceError
 from choritsu.executors import InlineExecutor
 from choritsu.folds import CrossValidation
 from choritsu.frameworks.memory import tidied
+from choritsu.halting import Halt
 from choritsu.hypermodel import as_hypermodel
 from choritsu.hyperparameters import HyperParameters
-from choritsu.oracles import (
-    GridSearchOracle,
-    Oracle,
-    OracleSettings,
-    QuasiRandomSearchOracle,
-    RandomSearchOracle,
-    settings_for,
-)
-from choritsu.running import RunningTrial
+from choritsu.oracles import Budgeted, Oracle, OracleSettings, Stopper, settings_for
+from choritsu.running import BEST, RunningTrial
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Parameter, Space, plain
-from choritsu.stores import Identity, Store, open_store, remove_store
+from choritsu.stores import Identity, Store, load_checkpoint, open_store, remove_store
 from choritsu.training import Repeats
 from choritsu.trials import (
     Event,
@@ -80,6 +75,7 @@ class Tuner:
         accept_changes: whether to go on when the stored search had another space or objective; trials
             made so far stay as they are.
         store: where trials are kept instead of in ``search.db``.
+        stopper: ends trials early that are not worth going on with, such as `MedianStopper()`.
         limits: with an oracle of your own, `objective`, `max_trials`, `seed` and the other fields of
             `OracleSettings`.
 
@@ -119,6 +115,7 @@ class Tuner:
         keep_best_models: int = 10,
         accept_changes: bool = False,
         store: Store | None = None,
+        stopper: Stopper | None = None,
         **limits: Any,
     ) -> None:
         self._settings = oracle if isinstance(oracle, OracleSettings) else settings_for(oracle, **limits)
@@ -144,6 +141,7 @@ class Tuner:
         }
         self._keep_best_models = keep_best_models
         self._override = _space_of(self._settings.hyperparameters)
+        self._stopper = stopper
         self._enqueued: list[dict[str, Any]] = []
         self._running: dict[int, RunningTrial] = {}
         self._notes: list[str] = []
@@ -247,6 +245,7 @@ class Tuner:
 
         Example:
             >>> import tempfile
+            >>> from choritsu import RandomSearch
             >>> tuner = RandomSearch(lambda hp: hp.Float("x", 0, 1), max_trials=2, directory=tempfile.mkdtemp())
             >>> tuner.enqueue({"x": 0.25})
             >>> tuner.search(verbose=0)
@@ -268,10 +267,23 @@ class Tuner:
 
     # -- searching ---------------------------------------------------------------------------------
 
-    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
-        """Search until `max_trials` trials are made or nothing is left to try.
+    def search(
+        self,
+        *fit_args: Any,
+        time_limit: float | None = None,
+        max_epochs_total: int | None = None,
+        patience: int | None = None,
+        **fit_kwargs: Any,
+    ) -> None:
+        """Search until `max_trials` trials are made, nothing is left to try, or a budget is used up.
+
+        However it ends, also by Ctrl-C or ``kill -9``, the same call goes on from there. The first Ctrl-C lets the
+        epoch end, the second does not.
 
         Args:
+            time_limit: after how many seconds to leave, in the middle of a trial if need be; its state is kept.
+            max_epochs_total: how many epochs are trained in all, earlier runs included.
+            patience: leave after this many trials in a row that were no better than the best before them.
             fit_args: what ``model.fit`` or your ``HyperModel.fit`` takes, such as x and y.
             fit_kwargs: likewise. A hyperparameter in the place of a value is tuned:
                 ``batch_size=ct.Choice("batch_size", [32, 64])``, ``epochs=ct.Int("epochs", 5, 20)``.
@@ -285,7 +297,8 @@ class Tuner:
             StoreError: when the store cannot be written; what it holds is kept, and running again goes on.
         """
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
-        plan = self._plan()
+        _check_budgets(time_limit=time_limit, max_epochs_total=max_epochs_total, patience=patience)
+        plan = replace(self._plan(), max_epochs_total=max_epochs_total, patience=patience)
         known = self._store.history().space
         display = make_display(
             fit_kwargs.get("verbose"),
@@ -294,7 +307,7 @@ class Tuner:
             max_trials=self._settings.max_trials,
             executions=len(self._repeats),
             notes=[*self._notes, *self._surroundings()],
-            epochs=fit_kwargs.get("epochs"),
+            epochs=plan.horizon(None) or fit_kwargs.get("epochs"),
         )
 
         executor = InlineExecutor(partial(self._perform, fit_args, fit_kwargs))
@@ -309,7 +322,11 @@ class Tuner:
                         self._prune()
                         tidy()
 
-                done = Search(plan, self._store, executor, watch=watch, idle=display.wait).run()
+                halt = Halt(display.say)
+                search = Search(
+                    plan, self._store, executor, watch=watch, idle=display.wait, halt=halt, time_limit=time_limit
+                )
+                done = search.run()
             display.end(done, self._store.history())
         except RedefinedError as error:
             if known.named(error.name):
@@ -333,6 +350,7 @@ class Tuner:
             override=self._override,
             tune_new_entries=self._settings.tune_new_entries,
             allow_new_entries=self._settings.allow_new_entries,
+            stopper=self._stopper,
         )
 
     def _fits_with_keras(self) -> bool | None:
@@ -482,6 +500,27 @@ class Tuner:
                 f"or it is not among the best {self._keep_best_models}; its values are in get_best_hyperparameters"
             ) from error
 
+    def best_state(self) -> dict[str, Any]:
+        """Give what a function's ``trial.epochs(n, state=...)`` held at the best epoch of the best trial.
+
+        Returns:
+            By name, what ``state_dict`` gave: ``model.load_state_dict(tuner.best_state()["model"])``.
+
+        Raises:
+            FileNotFoundError: when no state is kept.
+        """
+        best = self._store.history().best
+        if best is None:
+            raise FileNotFoundError("no trial has been completed; call search first")
+        path = Path(self.get_trial_dir(best.trial_id)) / BEST
+        if not path.exists():
+            raise FileNotFoundError(
+                f"no state of trial {best.trial_id} is kept in {path.parent}: a function that trains by itself keeps "
+                'it by `for epoch in trial.epochs(n, state={"model": model, "optimizer": optimizer})`'
+            )
+        state: dict[str, Any] = load_checkpoint(path)
+        return state
+
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:  # noqa: ARG002  # Keras Tuner's signature
         """Keep a Keras model's weights for a trial, in place of those kept before."""
         from choritsu.frameworks.keras import save_weights
@@ -558,16 +597,28 @@ class Tuner:
         # Read after the disk: another process may just have begun a trial.
         history = self._store.history()
         kept = {trial.trial_id for trial in history.completed[: self._keep_best_models]}
-        kept |= {trial.trial_id for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
+        unfinished = {trial.trial_id for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
+        oracle = self._settings.make(self.seed)
+        going_on = {f"{number:04d}" for number in oracle.promotable(history)} if isinstance(oracle, Budgeted) else set()
         for directory in directories:
-            if directory.name in kept:
+            if directory.name not in unfinished | going_on:
+                shutil.rmtree(directory / "state", ignore_errors=True)
+            if directory.name in kept | unfinished:
                 continue
             # Also what a process that was killed left half written.
             torn = [file.name for file in directory.glob("writing-*")]
-            for name in ("checkpoint.weights.h5", "build_config.json", *torn):
+            for name in ("checkpoint.weights.h5", "build_config.json", BEST, *torn):
                 (directory / name).unlink(missing_ok=True)
             with suppress(OSError):  # It holds something else, or another process was quicker.
                 directory.rmdir()
+
+
+def _check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:
+    if time_limit is not None and (not isinstance(time_limit, int | float) or not time_limit > 0):
+        raise ValueError(f"time_limit is a number of seconds above 0, got {time_limit!r}")
+    for name, value in (("max_epochs_total", max_epochs_total), ("patience", patience)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
 
 
 def _space_of(hyperparameters: Any) -> Space:
@@ -613,201 +664,3 @@ def _explain(changes: Sequence[str], directory: str) -> str:
         "accept_changes=True to go on from here, keeping the trials made so far; "
         "overwrite=True to delete them and begin anew."
     )
-
-
-class RandomSearch(Tuner):
-    """Tries combinations drawn at random, never the same twice.
-
-    Args:
-        hypermodel: what to tune; see `Tuner`.
-        objective: a metric's name, an `Objective`, or None when the function returns the number to make small.
-        max_trials: how many trials count in all, earlier runs included.
-        seed: of suggestions and trainings; 0 is a seed.
-        hyperparameters: definitions that replace the function's own.
-        tune_new_entries: whether what the function asks for beyond these is tuned, or keeps its default.
-        allow_new_entries: whether it may ask for more than these.
-        max_retries_per_trial: how many further attempts a trial that raises, or diverges, is given.
-        max_consecutive_failed_trials: this many failed trials in a row stop the search.
-        kwargs: what `Tuner` takes, such as `directory`, `project_name`, `executions_per_trial`, `overwrite`.
-
-    Example:
-        >>> import tempfile
-        >>> tuner = RandomSearch(lambda hp: hp.Int("x", 0, 9), max_trials=10, seed=0, directory=tempfile.mkdtemp())
-        >>> tuner.search(verbose=0)
-        >>> tuner.get_best_hyperparameters()[0].values
-        {'x': 0}
-    """
-
-    def __init__(
-        self,
-        hypermodel: Any = None,
-        objective: Any = None,
-        max_trials: int | None = 10,
-        seed: int | None = None,
-        hyperparameters: Any = None,
-        tune_new_entries: bool = True,
-        allow_new_entries: bool = True,
-        max_retries_per_trial: int = 0,
-        max_consecutive_failed_trials: int = 3,
-        **kwargs: Any,
-    ) -> None:
-        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
-        oracle = RandomSearchOracle(objective, max_trials, seed, *limits, max_consecutive_failed_trials)
-        super().__init__(oracle, hypermodel, **kwargs)
-
-
-class GridSearch(Tuner):
-    """Tries every combination once, the defaults first; the arguments are those of `RandomSearch`.
-
-    A float without a step takes part with ten values. By default there is no limit on trials.
-
-    Example:
-        >>> import tempfile
-        >>> tuner = GridSearch(lambda hp: hp.Int("x", 0, 2) + hp.Int("y", 0, 1), directory=tempfile.mkdtemp())
-        >>> tuner.search(verbose=0)
-        >>> len(tuner.history)
-        6
-    """
-
-    def __init__(
-        self,
-        hypermodel: Any = None,
-        objective: Any = None,
-        max_trials: int | None = None,
-        seed: int | None = None,
-        hyperparameters: Any = None,
-        tune_new_entries: bool = True,
-        allow_new_entries: bool = True,
-        max_retries_per_trial: int = 0,
-        max_consecutive_failed_trials: int = 3,
-        **kwargs: Any,
-    ) -> None:
-        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
-        oracle = GridSearchOracle(objective, max_trials, seed, *limits, max_consecutive_failed_trials)
-        super().__init__(oracle, hypermodel, **kwargs)
-
-
-class QuasiRandomSearch(Tuner):
-    """Tries scrambled Sobol points, which cover the space more evenly than chance; arguments as `RandomSearch`.
-
-    Example:
-        >>> import tempfile
-        >>> tuner = QuasiRandomSearch(lambda hp: hp.Float("x", 0, 1), max_trials=4, directory=tempfile.mkdtemp())
-        >>> tuner.search(verbose=0)
-        >>> len(tuner.history)
-        4
-    """
-
-    def __init__(
-        self,
-        hypermodel: Any = None,
-        objective: Any = None,
-        max_trials: int | None = 10,
-        seed: int | None = None,
-        hyperparameters: Any = None,
-        tune_new_entries: bool = True,
-        allow_new_entries: bool = True,
-        max_retries_per_trial: int = 0,
-        max_consecutive_failed_trials: int = 3,
-        **kwargs: Any,
-    ) -> None:
-        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
-        oracle = QuasiRandomSearchOracle(objective, max_trials, seed, *limits, max_consecutive_failed_trials)
-        super().__init__(oracle, hypermodel, **kwargs)
-
-
-class SklearnTuner(Tuner):
-    """Tunes scikit-learn estimators by cross-validation.
-
-    Args:
-        oracle: as for `Tuner`; without an objective, the mean score over the folds is made large.
-        hypermodel: a function of hp that returns an estimator.
-        scoring: a scikit-learn scorer or its name; by default the estimator's own ``score``.
-        metrics: further functions (y_true, y_pred) -> float to be recorded.
-        cv: a scikit-learn splitter or a number of folds; by default 5 shuffled folds.
-        kwargs: what `Tuner` takes.
-
-    Example:
-        >>> import tempfile
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn.neighbors import KNeighborsClassifier
-        >>> def build(hp):
-        ...     return KNeighborsClassifier(hp.Int("neighbours", 1, 15, step=2))
-        >>> tuner = SklearnTuner(RandomSearchOracle(max_trials=3, seed=0), build, directory=tempfile.mkdtemp())
-        >>> X, y = load_iris(return_X_y=True)
-        >>> tuner.search(X, y, verbose=0)
-        >>> model = tuner.get_best_models()[0]
-        >>> model.score(X, y) > 0.9
-        True
-    """
-
-    def __init__(
-        self,
-        oracle: OracleSettings | Oracle,
-        hypermodel: Any = None,
-        scoring: Any = None,
-        metrics: Any = None,
-        cv: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        from dataclasses import replace
-
-        from choritsu.frameworks.sklearn import SCORE, Scoring, as_metrics
-
-        if isinstance(oracle, OracleSettings) and oracle.objective is None:
-            oracle = replace(oracle, objective=Objective(SCORE, "max"))
-        elif not isinstance(oracle, OracleSettings):
-            kwargs.setdefault("objective", Objective(SCORE, "max"))
-        elif oracle.objective == SCORE:
-            oracle = replace(oracle, objective=Objective(SCORE, "max"))
-        self._scoring = Scoring(scoring, as_metrics(metrics), cv)
-        self._data: tuple[Any, Any, Any] | None = None
-        super().__init__(oracle, hypermodel, **kwargs)
-
-    def search(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **kwargs: Any) -> None:  # noqa: N803  # scikit-learn's name
-        """Search, scoring each trial by cross-validation on X and y.
-
-        Args:
-            X: samples.
-            y: targets.
-            sample_weight: one weight a sample.
-            groups: one group a sample, for splitters that keep groups together.
-            kwargs: ``verbose``.
-        """
-        from choritsu.frameworks.sklearn import check_lengths
-
-        check_lengths(X, y)
-        self._scoring.scorer()
-        self._data = (X, y, sample_weight)
-        super().search(X, y, sample_weight, groups, **kwargs)
-
-    def run_trial(self, trial: RunningTrial, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002  # verbose is not for us
-        """Cross-validate one trial."""
-        from choritsu.frameworks.sklearn import cross_validate
-
-        cross_validate(trial, self.hypermodel_build, self._scoring, *args)
-
-    def hypermodel_build(self, hp: HyperParameters) -> Any:
-        """Build an estimator, whether `hypermodel` is a function or a `HyperModel`."""
-        return training.built(self._tuned, hp) if training.is_hypermodel(self._tuned) else self._tuned(hp)
-
-    def _builder(self) -> Callable[[HyperParameters], Any]:
-        return self.hypermodel_build
-
-    def load_model(self, trial: Any) -> Any:
-        """Fit the trial's estimator on all the data that `search` was given.
-
-        Nothing is unpickled: a pickle from a directory can run any code.
-
-        Raises:
-            ObjectiveError: when `search` has not been called in this process.
-        """
-        if self._data is None:
-            raise ObjectiveError(
-                "the best estimator is fitted anew on the data given to search(X, y); call search first "
-                "(a finished search returns at once), or fit hypermodel(get_best_hyperparameters()[0]) yourself"
-            )
-        x, y, weights = self._data
-        history = self._store.history()
-        estimator = self.hypermodel_build(HyperParameters.of(history[int(trial.trial_id)].values, history.space))
-        return estimator.fit(x, y) if weights is None else estimator.fit(x, y, sample_weight=weights)

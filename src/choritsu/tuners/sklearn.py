@@ -1,0 +1,118 @@
+"""Searches over scikit-learn's estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from choritsu import training
+from choritsu.errors import ObjectiveError
+from choritsu.hyperparameters import HyperParameters
+from choritsu.oracles import Oracle, OracleSettings
+from choritsu.running import RunningTrial
+from choritsu.trials import Objective
+from choritsu.tuners.base import Tuner
+
+
+class SklearnTuner(Tuner):
+    """Tunes scikit-learn estimators by cross-validation.
+
+    Args:
+        oracle: as for `Tuner`; without an objective, the mean score over the folds is made large.
+        hypermodel: a function of hp that returns an estimator.
+        scoring: a scikit-learn scorer or its name; by default the estimator's own ``score``.
+        metrics: further functions (y_true, y_pred) -> float to be recorded.
+        cv: a scikit-learn splitter or a number of folds; by default 5 shuffled folds.
+        kwargs: what `Tuner` takes.
+
+    Example:
+        >>> import tempfile
+        >>> from choritsu.oracles import RandomSearchOracle
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.neighbors import KNeighborsClassifier
+        >>> def build(hp):
+        ...     return KNeighborsClassifier(hp.Int("neighbours", 1, 15, step=2))
+        >>> tuner = SklearnTuner(RandomSearchOracle(max_trials=3, seed=0), build, directory=tempfile.mkdtemp())
+        >>> X, y = load_iris(return_X_y=True)
+        >>> tuner.search(X, y, verbose=0)
+        >>> model = tuner.get_best_models()[0]
+        >>> model.score(X, y) > 0.9
+        True
+    """
+
+    def __init__(
+        self,
+        oracle: OracleSettings | Oracle,
+        hypermodel: Any = None,
+        scoring: Any = None,
+        metrics: Any = None,
+        cv: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        from choritsu.frameworks.sklearn import SCORE, Scoring, as_metrics
+
+        if isinstance(oracle, OracleSettings) and oracle.objective is None:
+            oracle = replace(oracle, objective=Objective(SCORE, "max"))
+        elif not isinstance(oracle, OracleSettings):
+            kwargs.setdefault("objective", Objective(SCORE, "max"))
+        elif oracle.objective == SCORE:
+            oracle = replace(oracle, objective=Objective(SCORE, "max"))
+        self._scoring = Scoring(scoring, as_metrics(metrics), cv)
+        self._data: tuple[Any, Any, Any] | None = None
+        super().__init__(oracle, hypermodel, **kwargs)
+
+    def search(  # type: ignore[override]  # the data that a fit takes have scikit-learn's names here
+        self,
+        X: Any,  # noqa: N803
+        y: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Search, scoring each trial by cross-validation on X and y.
+
+        Args:
+            X: samples.
+            y: targets.
+            sample_weight: one weight a sample.
+            groups: one group a sample, for splitters that keep groups together.
+            kwargs: ``verbose``, and the budgets that ``Tuner.search`` takes.
+        """
+        from choritsu.frameworks.sklearn import check_lengths
+
+        check_lengths(X, y)
+        self._scoring.scorer()
+        self._data = (X, y, sample_weight)
+        super().search(X, y, sample_weight, groups, **kwargs)
+
+    def run_trial(self, trial: RunningTrial, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002  # verbose is not for us
+        """Cross-validate one trial."""
+        from choritsu.frameworks.sklearn import cross_validate
+
+        cross_validate(trial, self.hypermodel_build, self._scoring, *args)
+
+    def hypermodel_build(self, hp: HyperParameters) -> Any:
+        """Build an estimator, whether `hypermodel` is a function or a `HyperModel`."""
+        return training.built(self._tuned, hp) if training.is_hypermodel(self._tuned) else self._tuned(hp)
+
+    def _builder(self) -> Callable[[HyperParameters], Any]:
+        return self.hypermodel_build
+
+    def load_model(self, trial: Any) -> Any:
+        """Fit the trial's estimator on all the data that `search` was given.
+
+        Nothing is unpickled: a pickle from a directory can run any code.
+
+        Raises:
+            ObjectiveError: when `search` has not been called in this process.
+        """
+        if self._data is None:
+            raise ObjectiveError(
+                "the best estimator is fitted anew on the data given to search(X, y); call search first "
+                "(a finished search returns at once), or fit hypermodel(get_best_hyperparameters()[0]) yourself"
+            )
+        x, y, weights = self._data
+        history = self._store.history()
+        estimator = self.hypermodel_build(HyperParameters.of(history[int(trial.trial_id)].values, history.space))
+        return estimator.fit(x, y) if weights is None else estimator.fit(x, y, sample_weight=weights)
