@@ -188,7 +188,8 @@ def outcome(event: Event, history: History, objective: Objective) -> str | None:
         case Interrupted():
             return f"Trial {event.number}: interrupted; run again to take it up"
         case Lost():
-            return f"Trial {event.number}: its process is gone; it is taken up again"
+            how = f" ({event.message})" if event.message else ""
+            return f"Trial {event.number}: its process is gone{how}; it is taken up again"
     return None
 
 

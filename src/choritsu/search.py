@@ -328,7 +328,7 @@ class Search:
 
     def _handle(self, event: Event) -> Answer:
         if isinstance(event, Lost):
-            event = _loss(self._store.history()[event.number], event)
+            event = self._loss(self._store.history()[event.number], event)
         written = self._store.record(event)
         if isinstance(event, Finished | Failed | Refused | Interrupted | Lost):
             self._held.pop(event.number, None)
@@ -411,23 +411,24 @@ class Search:
                 continue
             if lease.until < now or is_gone(lease.worker):
                 history = self._store.history()
-                event = _loss(history[lease.number], Lost(lease.number, lease.attempt, at=now))
+                event = self._loss(history[lease.number], Lost(lease.number, lease.attempt, at=now))
                 if self._store.record(event):
                     self._tell(event)
         return self._store.history()
 
+    def _loss(self, trial: Trial, lost: Lost) -> Lost | Failed:
+        """Give a trial up when its process has died too often without getting on."""
+        epochs = len(self._store.reports(trial.number).get(trial.number, ()))
+        losses = trial.losses + 1 if epochs <= trial.lost_at else 1
+        if losses < LOSSES:
+            return replace(lost, epochs=epochs)
+        how = f" ({lost.message})" if lost.message else ""
+        message = f"its process died {losses} times while running it{how}; it is given up"
+        return Failed(lost.number, lost.attempt, trial.suggested, message, at=lost.at)
+
 
 def _again(trial: Trial, until: int | None) -> Claimed:
     return Claimed(trial.number, trial.attempt + 1, trial.suggested, trial.enqueued, until=until)
-
-
-def _loss(trial: Trial, lost: Lost) -> Lost | Failed:
-    """Give a trial up when its process has died too often."""
-    losses = trial.losses + 1
-    if losses < LOSSES:
-        return lost
-    message = f"its process died {losses} times while running it; it is given up"
-    return Failed(lost.number, lost.attempt, trial.suggested, message, at=lost.at)
 
 
 class _Heartbeat:

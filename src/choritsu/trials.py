@@ -301,7 +301,8 @@ class Trial:
         enqueued: whether a person asked for it.
         attempt: the number of the latest attempt, from 0.
         failures: how many attempts ended with an error.
-        losses: how many attempts ended without a word, their process gone.
+        losses: how many attempts in a row ended without a word, their process gone, at the same epoch.
+        lost_at: how many epochs it had reported by the last of these.
         result: what it reached; None unless completed.
         message: why it failed or was refused.
         traceback: where, if an exception was the reason.
@@ -320,6 +321,7 @@ class Trial:
     attempt: int = 0
     failures: int = 0
     losses: int = 0
+    lost_at: int = 0
     result: Result | None = None
     message: str = ""
     traceback: str = ""
@@ -528,11 +530,16 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Lost:
-    """The attempt's worker is gone without a word; it will be taken up again."""
+    """The attempt's worker is gone without a word; it will be taken up again.
+
+    `message` says how it went, where that is known; `epochs` how many epochs the trial had reported by then.
+    """
 
     number: int
     attempt: int
     at: float = 0.0
+    message: str = ""
+    epochs: int = 0
 
 
 Outcome: TypeAlias = Finished | Failed | Refused | Interrupted | Lost
@@ -593,4 +600,13 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
         case Interrupted():
             return replace(trial, status=Status.INTERRUPTED, ended=event.at)
         case Lost():
-            return replace(trial, status=Status.INTERRUPTED, losses=trial.losses + 1, ended=event.at)
+            # Who dies again and again, and gets on in between, is killed by something else.
+            again = trial.losses + 1 if event.epochs <= trial.lost_at else 1
+            return replace(
+                trial,
+                status=Status.INTERRUPTED,
+                losses=again,
+                lost_at=event.epochs,
+                message=event.message,
+                ended=event.at,
+            )

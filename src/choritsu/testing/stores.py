@@ -49,6 +49,7 @@ from choritsu.trials import (
     Report,
     Reported,
     Result,
+    Rung,
     Status,
 )
 
@@ -97,7 +98,7 @@ def outcomes_of(number: int, attempt: int) -> tuple[Outcome, ...]:
         Failed(number, attempt, {"units": 65}, "no memory", "Traceback ...\n", final=False, at=6.5),
         Refused(number, attempt, {"units": 66}, "heads must divide width", at=7.5),
         Interrupted(number, attempt, at=8.5),
-        Lost(number, attempt, at=9.5),
+        Lost(number, attempt, 9.5, "killed by SIGSEGV", 7),
     )
 
 
@@ -304,6 +305,23 @@ class StoreContract:
         store.record(Finished(0, 0, {}, RESULT))
         assert store.claim(Claimed(0, 1, {}), until=60.0)
         assert store.history()[0].status is Status.RUNNING
+
+    def test_budgets_that_were_reached_are_kept(self, store: Store, reopen: Reopen) -> None:
+        for attempt, (until, outcome) in enumerate(
+            [(3, Finished), (9, Interrupted), (9, Finished), (27, Failed), (None, Finished)]
+        ):
+            assert store.claim(Claimed(0, attempt, {"x": 1}, until=until), until=60.0)
+            assert store.history()[0].until == until
+            if outcome is Finished:
+                store.record(Finished(0, attempt, {"x": 1}, replace(RESULT, score=float(attempt))))
+            elif outcome is Interrupted:
+                store.record(Interrupted(0, attempt))
+            else:
+                store.record(Failed(0, attempt, {"x": 1}, "no memory", final=True))
+        (trial,) = reopen().history()
+        # What failed later on keeps what it had reached.
+        assert trial.rungs == (Rung(3, 0.0), Rung(9, 2.0))
+        assert trial.status is Status.COMPLETED
 
     def test_claim_must_follow_what_is_there(self, store: Store) -> None:
         for number, attempt in [(1, 0), (0, 1)]:
