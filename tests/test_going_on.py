@@ -241,7 +241,7 @@ class Steps:
         return frozenset(trial.number for trial in history.completed if len(trial.rungs) == 1)
 
 
-def test_a_promoted_trial_goes_on_along_the_same_curve(tmp_path):
+def test_a_promoted_trial_goes_on_along_the_same_curve(tmp_path, capsys):
     tuner = ct.Tuner(Steps(), train, objective=ct.Objective("loss", "min"), max_trials=2, directory=tmp_path)
     tuner.search(verbose=0)
     best, other = tuner.history.best, tuner.history.completed[1]
@@ -249,6 +249,9 @@ def test_a_promoted_trial_goes_on_along_the_same_curve(tmp_path):
     assert [rung.until for rung in other.rungs] == [2]
     reports = tuner._store.reports()
     assert [len(reports[trial.number]) for trial in (best, other)] == [EPOCHS, 2]
+    assert (tuner.summary.epochs, tuner.summary.epochs_in_full) == (EPOCHS + 2, 2 * EPOCHS)
+    tuner.results_summary()
+    assert "8 epochs (trained to the end: 12; 33% saved)" in capsys.readouterr().out
     declared = (best.values["rate"] * cosine(1.0, 0.0, steps=EPOCHS)).table(EPOCHS)
     assert [report.metrics["rate"] for report in reports[best.number]] == pytest.approx(declared, rel=1e-12)
     whole = tuned(tmp_path / "whole", max_trials=1, hyperparameters=ct.Space((ct.Fixed("rate", best.values["rate"]),)))
@@ -458,7 +461,9 @@ class TestCheckpoints:
         save_checkpoint(tmp_path / "x", tree)
         assert same(load_checkpoint(tmp_path / "x"), tree)
 
-    @pytest.mark.parametrize("wrong", [object(), {1, 2}, np.array([object()]), lambda: 0, type], ids=lambda thing: type(thing).__name__)
+    @pytest.mark.parametrize(
+        "wrong", [object(), {1, 2}, np.array([object()]), lambda: 0, type], ids=lambda thing: type(thing).__name__
+    )
     def test_what_cannot_be_kept_is_refused_and_nothing_is_written(self, tmp_path, wrong):
         save_checkpoint(tmp_path / "x", 1)
         with pytest.raises(CheckpointError, match=r"state\['deep'\]\[0\]"):

@@ -311,6 +311,7 @@ class Trial:
         ended: when its last attempt ended; None while it runs.
         until: after how many epochs its latest attempt was to pause; None where it trains in one go.
         rungs: the budgets that it has reached, in order.
+        spent: how many seconds the attempts took that have ended, without those that died.
     """
 
     number: int
@@ -330,6 +331,7 @@ class Trial:
     ended: float | None = None
     until: int | None = None
     rungs: tuple[Rung, ...] = ()
+    spent: float = 0.0
 
     @property
     def trial_id(self) -> str:
@@ -348,8 +350,8 @@ class Trial:
 
     @property
     def seconds(self) -> float | None:
-        """How long its latest attempt took; what lies between two attempts does not count."""
-        return None if self.ended is None else self.ended - self.resumed
+        """How long its attempts took; what lies between them does not count, nor do those that died."""
+        return None if self.ended is None else self.spent
 
     @cached_property
     def combination(self) -> Combination | None:
@@ -560,6 +562,8 @@ def _begun(event: Claimed) -> Trial:
 
 
 def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
+    if isinstance(event, Finished | Failed | Refused | Interrupted):
+        trial = replace(trial, ended=event.at, spent=trial.spent + event.at - trial.resumed)
     match event:
         case Claimed():
             return replace(
@@ -580,7 +584,6 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
                 status=Status.COMPLETED,
                 values=event.values,
                 result=result,
-                ended=event.at,
                 rungs=(*trial.rungs, *reached),
             )
         case Failed():
@@ -593,12 +596,11 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
                 failures=trial.failures + 1,
                 message=event.message,
                 traceback=event.traceback,
-                ended=event.at,
             )
         case Refused():
-            return replace(trial, status=Status.REFUSED, values=event.values, message=event.message, ended=event.at)
+            return replace(trial, status=Status.REFUSED, values=event.values, message=event.message)
         case Interrupted():
-            return replace(trial, status=Status.INTERRUPTED, ended=event.at)
+            return replace(trial, status=Status.INTERRUPTED)
         case Lost():
             # Who dies again and again, and gets on in between, is killed by something else.
             again = trial.losses + 1 if event.epochs <= trial.lost_at else 1

@@ -141,6 +141,21 @@ class Summary:
         return sum(self.epochs_of(trial) for trial in self.history)
 
     @cached_property
+    def epochs_in_full(self) -> int | None:
+        """How many epochs the same trials would have taken, each trained to its end; None where nothing is cut short.
+
+        A full training is as long as the largest budget; without budgets, where a stopper ends trials early, as long
+        as the longest one was.
+        """
+        full = self.settings.get("max_epochs")
+        if full is None and self.settings.get("stopper"):
+            full = max(map(self.length_of, self.history), default=0)
+        if not full:
+            return None
+        each = int(self.settings.get("executions_per_trial", 1))
+        return sum(int(full) * each for trial in self.history if trial.status is Status.COMPLETED)
+
+    @cached_property
     def seconds(self) -> float:
         """How long all trials together took that have ended."""
         return math.fsum(trial.seconds or 0.0 for trial in self.history)

@@ -109,12 +109,17 @@ def _best(summary: Summary) -> Mapping[str, Any] | None:
 
 def _facts(summary: Summary) -> Sequence[tuple[str, str, str]]:
     states = ", ".join(f"{amount:,} {str(status).lower()}" for status, amount in summary.counts.items())
+    full = summary.epochs_in_full
     each = "1 execution each" if not summary.repeated else f"{summary.executions:,} executions"
     ends = [trial.ended for trial in summary.history if trial.ended]
     span = max(ends, default=0.0) - summary.begun if summary.begun else 0.0
     return [
         ("trials", f"{len(summary.history):,}", states or "none yet"),
-        ("epochs", f"{summary.epochs:,}", each if summary.history else ""),
+        (
+            "epochs",
+            f"{summary.epochs:,}",
+            f"{each}, in full {full:,}" if full and full > summary.epochs else each if summary.history else "",
+        ),
         (
             "time in trials",
             duration(summary.seconds) if summary.seconds else "-",

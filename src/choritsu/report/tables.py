@@ -195,6 +195,9 @@ class _Results:
 
         summary, best = self.summary, self.summary.best
         ran = f"{summary.executions:,} over {count(summary.epochs, 'epoch')}"
+        full = summary.epochs_in_full
+        if full is not None and full > summary.epochs:
+            ran += f" (trained to the end: {full:,}; {1 - summary.epochs / full:.0%} saved)"
         facts = {
             "results in": summary.directory,
             "trials": describe_counts(summary),

@@ -187,6 +187,11 @@ class Tuner:
             "executions_per_trial": len(self._repeats),
             "keep_best_models": self._keep_best_models,
         }
+        oracle = self._settings.make(seed)
+        if isinstance(oracle, Budgeted):
+            settings["max_epochs"] = oracle.max_epochs
+        if self._stopper is not None:
+            settings["stopper"] = type(self._stopper).__name__
         if stored is not None and stored.settings.get("executions_per_trial", len(self._repeats)) != len(self._repeats):
             earlier = stored.settings["executions_per_trial"]
             self._notes.append(f"trials made earlier had {earlier} executions each, those to come {len(self._repeats)}")
