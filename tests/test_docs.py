@@ -20,9 +20,13 @@ from choritsu.stores import Store
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-RATES = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs" / "learning-rates.md").read_text(encoding="utf-8"), flags=re.DOTALL
-)
+GUIDES = [
+    example
+    for guide in ("learning-rates.md", "going-on.md")
+    for example in re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / guide).read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+]
 PUBLIC = [name for name in ct.__all__ if not name.startswith("_")]
 
 
@@ -38,8 +42,8 @@ def test_readme_examples_run(example, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", RATES, ids=lambda text: text.splitlines()[-1][:40])
-def test_examples_of_learning_rates_run(example, tmp_path):
+@pytest.mark.parametrize("example", GUIDES, ids=lambda text: text.splitlines()[-1][:40])
+def test_examples_of_the_guides_run(example, tmp_path):
     run = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     assert run.stdout

@@ -10,7 +10,7 @@ pytest.register_assert_rewrite("choritsu.testing.executors")
 
 import choritsu as ct  # noqa: E402
 from choritsu.decisions import Continue, Stop  # noqa: E402
-from choritsu.executors import InlineExecutor  # noqa: E402
+from choritsu.executors import InlineExecutor, ProcessExecutor, surroundings  # noqa: E402
 from choritsu.oracles import Random  # noqa: E402
 from choritsu.space import Boolean, Condition, Float, Int, Space  # noqa: E402
 from choritsu.testing.executors import ExecutorContract, Halt, behave, job  # noqa: E402
@@ -18,9 +18,20 @@ from choritsu.testing.virtual import VirtualClock, VirtualExecutor, curves, perf
 from choritsu.trials import Failed, Finished, Grew, Interrupted, Lost, Refused, Report, Reported, Status  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def _plain_workers(monkeypatch):
+    """Keep worker processes from importing the frameworks that other tests have imported here."""
+    monkeypatch.setattr(surroundings, "settings", dict)
+
+
 class TestInlineExecutor(ExecutorContract):
     def make_executor(self, perform):
         return InlineExecutor(perform)
+
+
+class TestProcessExecutor(ExecutorContract):
+    def make_executor(self, perform):
+        return ProcessExecutor(perform, 2)
 
 
 class TestVirtualExecutor(ExecutorContract):

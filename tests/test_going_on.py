@@ -509,7 +509,7 @@ class TestKeeper:
     def test_only_its_own_token_counts(self, tmp_path):
         keeper = Keeper(tmp_path / "x", 7)
         report = Report(0, 0, {"loss": 0.1}, 5.0)
-        keeper.save(Progress(3, False, {"a": 1}, (report,)))
+        keeper.save(lambda: Progress(3, False, {"a": 1}, (report,)))
         assert Keeper(tmp_path / "x", 7).load() == Progress(3, False, {"a": 1}, (report,))
         assert Keeper(tmp_path / "x", 8).load() == Progress()
 
@@ -523,27 +523,27 @@ class TestKeeper:
                 now[0] += 1.0
                 return np.ones(1)
 
-        keeper.save(Progress(1, False, Slow()))
+        keeper.save(lambda: Progress(1, False, Slow()))
         saved = 0
         for _ in range(1000):
             now[0] += 0.25
             if keeper.due():
                 saved += 1
-                keeper.save(Progress(1, False, Slow()))
+                keeper.save(lambda: Progress(1, False, Slow()))
         # A second each, and at most a twentieth of the time.
         assert 0 < saved <= now[0] / 20 + 1
 
     def test_a_full_disk_only_warns(self, tmp_path, monkeypatch):
         keeper = Keeper(tmp_path / "x", 7)
-        assert keeper.save(Progress(1))
+        assert keeper.save(lambda: Progress(1))
 
         def full(path, tree):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("choritsu.states.save_checkpoint", full)
         with pytest.warns(RuntimeWarning, match="No space left"):
-            assert not keeper.save(Progress(2))
-        assert not keeper.save(Progress(3))
+            assert not keeper.save(lambda: Progress(2))
+        assert not keeper.save(lambda: Progress(3))
         assert keeper.load().epochs == 1
 
     def test_a_damaged_one_is_as_good_as_none(self, tmp_path):

@@ -173,7 +173,7 @@ def crash_at_random(directory: str) -> None:
         place = Path(directory, "one" if round_ % 3 else f"new{round_}")
         assert crash(place, kill) == -signal.SIGKILL
     with closing(open_sql_store(Path(directory, "one"))) as store:
-        assert len(store.history()) > 10
+        assert len(store.history()) > 0
 
 
 def crash_at_every_statement(directory: str) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from choritsu.folds import CrossValidation as CrossValidation
     from choritsu.hypermodel import HyperModel as HyperModel
     from choritsu.hyperparameters import HyperParameters as HyperParameters
+    from choritsu.oracles import ASHAStopper as ASHAStopper
+    from choritsu.oracles import MedianStopper as MedianStopper
     from choritsu.oracles import Oracle as Oracle
     from choritsu.space import Boolean as Boolean
     from choritsu.space import Choice as Choice
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     from choritsu.trials import History as History
     from choritsu.trials import Objective as Objective
     from choritsu.trials import Trial as Trial
+    from choritsu.tuners import ASHA as ASHA
     from choritsu.tuners import GridSearch as GridSearch
+    from choritsu.tuners import Hyperband as Hyperband
     from choritsu.tuners import QuasiRandomSearch as QuasiRandomSearch
     from choritsu.tuners import RandomSearch as RandomSearch
     from choritsu.tuners import SklearnTuner as SklearnTuner
@@ -49,11 +53,11 @@ _HOMES = {
     "folds": ("CrossValidation",),
     "hypermodel": ("HyperModel",),
     "hyperparameters": ("HyperParameters",),
-    "oracles": ("Oracle",),
+    "oracles": ("ASHAStopper", "MedianStopper", "Oracle"),
     "space": ("Boolean", "Choice", "Fixed", "Float", "Int", "Parameter", "Space"),
     "stores": ("MemoryStore",),
     "trials": ("History", "Objective", "Trial"),
-    "tuners": ("GridSearch", "QuasiRandomSearch", "RandomSearch", "SklearnTuner", "Tuner"),
+    "tuners": ("ASHA", "GridSearch", "Hyperband", "QuasiRandomSearch", "RandomSearch", "SklearnTuner", "Tuner"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("errors", "oracles", "schedules", "space", "testing", "tuners")

@@ -269,7 +269,8 @@ class RunningTrial:
                 return
             if self.pausing:
                 raise PausedError
-        self.cut = last < count
+        # A rung's end is no end, also where schedules are made for the rung.
+        self.cut = last < count or (self.until is not None and self.until == self.horizon)
 
     def resume(self) -> Progress:
         """Give how far this execution has come in earlier attempts, and take in what it reported by then.
@@ -291,11 +292,11 @@ class RunningTrial:
             at_once: whether to save also where that has been done a moment ago.
         """
         if at_once or self._keeper.due():
-            self._keeper.save(Progress(epochs, False, state(), self._told()))
+            self._keeper.save(lambda: Progress(epochs, False, state(), self._told()))
 
     def end_execution(self) -> None:
         """Note that nothing of this execution is left to train, should the trial be taken up again."""
-        self._keeper.save(Progress(self.next_epoch, True, None, self._told()))
+        self._keeper.save(lambda: Progress(self.next_epoch, True, None, self._told()))
 
     def has_ended(self) -> bool:
         """Tell whether an earlier attempt ended this execution; if so, take in what it reported."""
@@ -303,6 +304,11 @@ class RunningTrial:
         if progress.ended:
             self.resume()
         return progress.ended
+
+    def cannot_resume(self) -> None:
+        """Say that nothing of this execution can be kept; should it be interrupted, it begins anew."""
+        self._resumable = False
+        self._keeper.forget()
 
     def epoch_seed(self, epoch: int) -> int:
         """Give a seed in [0, 2**32) for one epoch of this execution."""

@@ -72,8 +72,11 @@ class Keeper:
         """Tell whether enough time has passed since the last save for another one to be cheap."""
         return self._clock() - self._saved >= self._cost * (1 / SHARE - 1)
 
-    def save(self, progress: Progress) -> bool:
+    def save(self, made: Callable[[], Progress]) -> bool:
         """Write how far the execution has come.
+
+        Args:
+            made: gives it; what that takes is a part of the cost.
 
         Returns:
             False when the disk refused; what was saved before is still there, and the training goes on.
@@ -82,6 +85,7 @@ class Keeper:
             CheckpointError: when the state holds what cannot be kept.
         """
         begun = self._clock()
+        progress = made()
         tree = {
             "token": self._token,
             "epochs": progress.epochs,

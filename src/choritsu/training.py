@@ -16,7 +16,7 @@ from choritsu.folds import CrossValidation, take
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hypermodel import HyperModel
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import RunningTrial
+from choritsu.running import PausedError, RunningTrial
 from choritsu.schedules.guarding import guard
 from choritsu.space import Parameter
 from choritsu.trials import Objective
@@ -233,8 +233,11 @@ def train(
     splits: Sequence[Any] = [None]
     if repeats.folds is not None:
         args, answers, splits = _folded(args, answers, repeats.folds, trial.search_seed)
+    cut = False
     for execution in range(len(repeats)):
-        trial.execution = execution
+        trial.execution, trial.cut = execution, False
+        if trial.pausing:
+            raise PausedError
         if trial.attempt and trial.has_ended():
             continue
         data = _on_fold(args, answers, splits[execution % len(splits)])
@@ -253,6 +256,8 @@ def train(
             break
         if not trial.cut and (trial.until is not None or execution + 1 < len(repeats)):
             trial.end_execution()
+        cut = cut or trial.cut
+    trial.cut = cut
 
 
 def fits_by_itself(hypermodel: Any) -> bool:

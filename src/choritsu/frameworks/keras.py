@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 import keras
 
 from choritsu.errors import FailedTrialError, FatalTypeError, RedrawTrialError
+from choritsu.frameworks.keras_state import Resumption, caller_list
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial, as_number
@@ -150,18 +152,14 @@ def without_training() -> Iterator[None]:
 # -- training --------------------------------------------------------------------------------------
 
 
-class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
-    """Reports each epoch to the trial, and keeps the weights of the best one."""
+class _Own(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
+    """A callback of ours, which whoever copies the callbacks once more does not copy."""
 
-    def __init__(self, trial: RunningTrial, options: Compile, hooks: Hooks, inputs: Any = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.trial = trial
-        self.saved = False
-        self.inputs = inputs
-        self._options = options
-        self._hooks = hooks
         self._model: Any = None
 
+    # Keras' own property would fetch the whole state from a JAX program whenever the model is named.
     @property
     def model(self) -> Any:
         """The model in training."""
@@ -175,14 +173,68 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not 
         """Take the model in training; Keras calls it."""
         self._model = model
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Own:
+        return self
+
+
+class Opening(_Own):
+    """Comes before all other callbacks, has the recorder come after them, and seeds each epoch.
+
+    Args:
+        recorder: the last callback.
+        resumption: seeds.
+    """
+
+    def __init__(self, recorder: Recorder, resumption: Resumption) -> None:
+        super().__init__()
+        self._recorder = recorder
+        self._resumption = resumption
+
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
-        """Check the size of a model that was built by its first data, and tell its schedule how long training is."""
+        """Put the recorder behind callbacks that were added, such as Keras' own."""
+        calling = caller_list()
+        listed = [] if calling is None else calling.callbacks
+        # Keras is going through this very list, and what it has gone by must stay where it is.
+        if self._recorder in listed and listed.index(self._recorder) > listed.index(self):
+            listed.remove(self._recorder)
+            listed.append(self._recorder)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        """Seed everything, before anything is drawn."""
+        self._resumption.begin_epoch(epoch)
+
+
+class Recorder(_Own):
+    """Reports each epoch to the trial, keeps the weights of the best one, and the state to go on with."""
+
+    def __init__(
+        self, trial: RunningTrial, options: Compile, hooks: Hooks, resumption: Resumption, inputs: Any = None
+    ) -> None:
+        super().__init__()
+        self.trial = trial
+        self.saved = False
+        self.inputs = inputs
+        self._options = options
+        self._hooks = hooks
+        self._resumption = resumption
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        """Check the size of a model that its first data built, tell its schedule how long training is, and go on."""
         check_size(self.model, self._options)
         optimizer = getattr(self.model, "optimizer", None)
-        bind_optimizer(optimizer, self.params.get("steps"), self.params.get("epochs"))
+        total = self.params.get("epochs") if self.params else None
+        if self.params:
+            bind_optimizer(optimizer, self.params.get("steps"), self.trial.horizon or total)
+        calling = caller_list()
+        self._resumption.begin(self.model, total, None if calling is None else calling.callbacks)
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
+        """Leave the model as if it had been trained at one go."""
+        self._resumption.end()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Pass on to the tuner's hook."""
+        self._resumption.begin_epoch(epoch)
         self._hooks.on_epoch_begin(self.trial, self.model, epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -210,6 +262,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not 
         self._hooks.on_epoch_end(self.trial, self.model, epoch, logs)
         if self.trial.stopped and self.model is not None:
             self.model.stop_training = True
+        self._resumption.end_epoch(epoch, self.model)
 
     def _numbers(self, logs: Mapping[str, Any]) -> dict[str, float]:
         """Keep what is a number; a metric such as a per-class F1 is not one."""
@@ -221,10 +274,6 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not 
                 if name == self.trial.objective.name:
                     raise FailedTrialError(f"{error}; average it, as in F1Score(average='macro')") from None
         return told
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Recorder:
-        # Whoever copies the callbacks once more still reports to this trial.
-        return self
 
 
 def train_once(
@@ -248,13 +297,22 @@ def train_once(
         hooks: the tuner.
     """
     kwargs = dict(kwargs)
-    inputs = signature(kwargs.get("x", args[0] if args else None))
-    recorder = Recorder(trial, options, hooks, inputs)
+    if trial.horizon is not None and _takes_epochs(fit):
+        kwargs["epochs"] = trial.horizon
+    x = kwargs.get("x", args[0] if args else None)
+    inputs = signature(x)
+    resumption = Resumption(
+        trial, [x, kwargs.get("validation_data")], lambda model: _build_again(model, {"config": None, "inputs": inputs})
+    )
+    recorder = Recorder(trial, options, hooks, resumption, inputs)
     callbacks = copied_callbacks(kwargs.pop("callbacks", None))
     _separate_logs(callbacks, trial)
-    kwargs["callbacks"] = [*callbacks, recorder]
-    with options.scope():
-        returned = fit(trial.hyperparameters, model, *args, **kwargs)
+    kwargs["callbacks"] = [Opening(recorder, resumption), *callbacks, recorder]
+    try:
+        with options.scope():
+            returned = fit(trial.hyperparameters, model, *args, **kwargs)
+    finally:
+        resumption.close()
     _log_values(callbacks, trial)
     scored_anew = trial.conclude(returned)
     if not model.built or (recorder.saved and not scored_anew):
@@ -262,6 +320,11 @@ def train_once(
     if result_of(trial.reports, trial.objective).best_execution == trial.execution:
         # What was scored is the model as it stands now.
         save_weights(model, trial.directory, inputs)
+
+
+def _takes_epochs(fit: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(fit).parameters
+    return "epochs" in parameters or any(item.kind is item.VAR_KEYWORD for item in parameters.values())
 
 
 def prepared(trial: RunningTrial) -> None:

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
+
+from choritsu.chance import derive
 
 
 def seed_everything(seed: int) -> None:
@@ -31,7 +34,49 @@ def seed_everything(seed: int) -> None:
     if "keras" in sys.modules:
         keras = sys.modules["keras"]
         with _without_importing_tensorflow(keras):
-            keras.utils.set_random_seed(seed)
+            _seed_keras(keras, seed)
+
+
+def _seed_keras(keras: ModuleType, seed: int) -> None:
+    if keras.backend.backend() != "tensorflow":
+        keras.utils.set_random_seed(seed)
+        return
+    from keras.src.backend.common import global_state
+    from keras.src.random import seed_generator
+
+    # Keras makes its global generator anew, and a program that TensorFlow has compiled still draws from the old one.
+    generator = seed_generator.global_seed_generator()
+    keras.utils.set_random_seed(seed)
+    generator.state.assign([seed, 0])
+    global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, generator)
+
+
+def reseed(thing: Any, seed: int, *key: int) -> None:
+    """Seed the generators of random numbers that an object holds as its attributes.
+
+    Args:
+        thing: any object.
+        seed: in [0, 2**32).
+        key: tells objects apart that hold generators by the same names.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> thing = SimpleNamespace(generator=random.Random())
+        >>> reseed(thing, 7)
+        >>> first = thing.generator.random()
+        >>> reseed(thing, 7)
+        >>> thing.generator.random() == first
+        True
+    """
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    for name, value in vars(thing).items() if hasattr(thing, "__dict__") else ():
+        own = derive(seed, name, *key)
+        if isinstance(value, random.Random) or (numpy is not None and isinstance(value, numpy.random.RandomState)):
+            value.seed(own)
+        elif numpy is not None and isinstance(value, numpy.random.Generator):
+            value.bit_generator.state = type(value.bit_generator)(own).state
+        elif torch is not None and isinstance(value, torch.Generator):
+            value.manual_seed(own)
 
 
 @contextmanager

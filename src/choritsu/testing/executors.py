@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,6 +56,14 @@ def job(number: int, do: str = "finish", attempt: int = 0, **given: Any) -> Job:
 
 def behave(job: Job, emit: Emit) -> None:
     """Perform a job as its value "do" says; other processes can import this function."""
+    try:
+        _behave(job, emit)
+    except KeyboardInterrupt:
+        emit(Interrupted(job.number, job.attempt))
+        raise
+
+
+def _behave(job: Job, emit: Emit) -> None:
     values, epochs = dict(job.given), int(job.given.get("epochs", 3))
     emit(Grew(job.number, (Int("units", 1, 3),)))
     answer: Answer = Continue()
@@ -72,7 +80,6 @@ def behave(job: Job, emit: Emit) -> None:
         case "refuse":
             emit(Refused(job.number, job.attempt, values, "no sense"))
         case "interrupt":
-            emit(Interrupted(job.number, job.attempt))
             raise KeyboardInterrupt
         case "halt":
             raise Halt("stop everything")
@@ -213,6 +220,28 @@ class ExecutorContract:
         executor.start(job(0))
         with pytest.raises(OSError, match="the disk is full"):
             self.drain(executor, _break)
+
+    def test_interrupting_ends_every_job(self, executor: Executor) -> None:
+        while executor.free:
+            executor.start(job(executor.free, epochs=10**9))
+        told: dict[int, list[Event]] = {}
+
+        def answer(event: Event) -> Answer:
+            told.setdefault(event.number, []).append(event)
+            if isinstance(event, Reported) and event.report.epoch == 2:
+                executor.interrupt()
+            return Continue()
+
+        last = time.monotonic() + self.patience
+        while executor.running and time.monotonic() < last:
+            # An executor that works in this very thread is itself what is interrupted.
+            with suppress(KeyboardInterrupt):
+                executor.wait(answer, seconds=0.5)
+            if told:
+                executor.interrupt()
+        assert executor.running == frozenset()
+        outcomes = [event for events in told.values() for event in events if isinstance(event, OUTCOMES)]
+        assert all(isinstance(event, Interrupted) for event in outcomes)
 
     # -- the end -----------------------------------------------------------------------------------
 

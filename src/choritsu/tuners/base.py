@@ -8,15 +8,15 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from choritsu import training
 from choritsu.chance import derive
 from choritsu.display import make_display
-from choritsu.errors import ChangedSearchError, FatalError, FatalValueError, RedefinedError, SpaceError
-from choritsu.executors import InlineExecutor
+from choritsu.errors import ChangedSearchError, FatalError, FatalValueError, RedefinedError, SpaceError, StoreError
+from choritsu.executors import Executor, InlineExecutor, ProcessExecutor
 from choritsu.folds import CrossValidation
 from choritsu.frameworks.memory import tidied
 from choritsu.halting import Halt
@@ -40,7 +40,7 @@ from choritsu.trials import (
     as_objective,
 )
 from choritsu.views import OracleView, summarize
-from choritsu.work import describe, perform
+from choritsu.work import Perform, describe, perform
 
 if TYPE_CHECKING:
     from choritsu.frameworks.keras import Compile
@@ -151,8 +151,27 @@ class Tuner:
         # First, so that a script that cannot even be begun deletes nothing.
         asked = self._look()
         self._store = store if store is not None else self._opened(overwrite)
+        self._on_disk = store is None
         self.seed = self._agree(asked, accept_changes)
-        self.oracle = OracleView(self._store, self.objective, self._settings.max_trials, lambda: self._running)
+
+    # -- in a worker process -----------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to the searching process; the rest goes to the workers, attributes of users' too."""
+        state = {name: value for name, value in vars(self).items() if name not in ("_store", "oracle")}
+        return {**state, "_running": {}}
+
+    @cached_property
+    def _store(self) -> Store:
+        """The store: set where the search runs, and opened anew where a worker's function asks for it."""
+        if not self._on_disk:
+            raise StoreError("the store given as store=... stays with the search; a worker process cannot ask it")
+        return open_store(Path(self.project_dir))
+
+    @cached_property
+    def oracle(self) -> OracleView:
+        """The trials and the limits, under Keras Tuner's name for them."""
+        return OracleView(self._store, self.objective, self._settings.max_trials, lambda: self._running)
 
     # -- setting up --------------------------------------------------------------------------------
 
@@ -278,6 +297,8 @@ class Tuner:
         time_limit: float | None = None,
         max_epochs_total: int | None = None,
         patience: int | None = None,
+        workers: int = 1,
+        gpus_per_trial: float | None = None,
         **fit_kwargs: Any,
     ) -> None:
         """Search until `max_trials` trials are made, nothing is left to try, or a budget is used up.
@@ -289,6 +310,10 @@ class Tuner:
             time_limit: after how many seconds to leave, in the middle of a trial if need be; its state is kept.
             max_epochs_total: how many epochs are trained in all, earlier runs included.
             patience: leave after this many trials in a row that were no better than the best before them.
+            workers: how many trials run at once, each in a process of its own; with 1, in this process. Hooks
+                of trials, epochs and batches then run there, on a copy of this tuner as `on_search_begin` left it.
+            gpus_per_trial: how many GPUs a trial is given, 0.5 for two trials on one; by default the visible ones
+                are dealt out evenly among the workers.
             fit_args: what ``model.fit`` or your ``HyperModel.fit`` takes, such as x and y.
             fit_kwargs: likewise. A hyperparameter in the place of a value is tuned:
                 ``batch_size=ct.Choice("batch_size", [32, 64])``, ``epochs=ct.Int("epochs", 5, 20)``.
@@ -315,8 +340,9 @@ class Tuner:
             epochs=plan.horizon(None) or fit_kwargs.get("epochs"),
         )
 
-        executor = InlineExecutor(partial(self._perform, fit_args, fit_kwargs))
         self.on_search_begin()
+        # Pickled as it is now: with what the hook has made.
+        executor = self._executor(partial(self._perform, fit_args, fit_kwargs), workers, gpus_per_trial)
         display.begin(self._store.history())
         try:
             with tidied() as tidy:
@@ -341,6 +367,12 @@ class Tuner:
             executor.close()
             display.close()
         self.on_search_end()
+
+    @staticmethod
+    def _executor(perform: Perform, workers: int, gpus_per_trial: float | None) -> Executor:
+        if workers == 1 and gpus_per_trial is None:
+            return InlineExecutor(perform)
+        return ProcessExecutor(perform, workers, gpus_per_trial=gpus_per_trial)
 
     def _plan(self) -> Plan:
         return Plan(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from choritsu.oracles import GridSearchOracle, QuasiRandomSearchOracle, RandomSearchOracle
+from choritsu.oracles import (
+    ASHAOracle,
+    GridSearchOracle,
+    Horizon,
+    HyperbandOracle,
+    QuasiRandomSearchOracle,
+    RandomSearchOracle,
+)
 from choritsu.tuners.base import Tuner
 
 
@@ -106,4 +113,122 @@ class QuasiRandomSearch(Tuner):
     ) -> None:
         limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
         oracle = QuasiRandomSearchOracle(objective, max_trials, seed, *limits, max_consecutive_failed_trials)
+        super().__init__(oracle, hypermodel, **kwargs)
+
+
+class Hyperband(Tuner):
+    """Trains many trials a little, the best of them longer, and the best of those to the end.
+
+    A promoted trial goes on from its last state, along the same learning-rate curve. For a Keras model ``epochs`` is
+    then not an argument of ``search``; a function of (hp, trial) counts its epochs by ``trial.epochs(state=...)``.
+
+    Args:
+        hypermodel: what to tune; see `Tuner`.
+        objective: as for `RandomSearch`.
+        max_epochs: to how many epochs the best are trained.
+        factor: one in so many goes on.
+        hyperband_iterations: how often all brackets are run; None for without end.
+        seed: of suggestions and trainings; 0 is a seed.
+        hyperparameters: as for `RandomSearch`, and so are all that follow.
+        tune_new_entries: likewise.
+        allow_new_entries: likewise.
+        max_retries_per_trial: likewise.
+        max_consecutive_failed_trials: likewise.
+        horizon: whether learning-rate schedules are made for `max_epochs` ("full") or for the epochs given so far
+            ("rung").
+        kwargs: what `Tuner` takes.
+
+    Source:
+        Li et al., "Hyperband", JMLR 18 (2018), number 185; brackets and their order are Keras Tuner's.
+
+    Example:
+        >>> import random, tempfile
+        >>> def train(hp, trial):
+        ...     for epoch in trial.epochs(state={"random": random.Random(0)}):
+        ...         trial.report(loss=hp.Float("floor", 0, 1) + 1 / (epoch + 1))
+        >>> tuner = Hyperband(train, "loss", max_epochs=9, seed=0, directory=tempfile.mkdtemp())
+        >>> tuner.search(verbose=0)
+        >>> len(tuner.history), tuner.summary.epochs, tuner.summary.epochs_in_full
+        (17, 75, 153)
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_epochs: int = 100,
+        factor: int = 3,
+        hyperband_iterations: float | None = 1,
+        seed: int | None = None,
+        hyperparameters: Any = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        *,
+        horizon: Horizon = "full",
+        **kwargs: Any,
+    ) -> None:
+        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
+        budgets = (max_epochs, factor, hyperband_iterations)
+        oracle = HyperbandOracle(objective, *budgets, seed, *limits, max_consecutive_failed_trials, horizon=horizon)
+        super().__init__(oracle, hypermodel, **kwargs)
+
+
+class ASHA(Tuner):
+    """Lets a trial train longer as soon as it is among the best that have come as far, else begins a new one.
+
+    As `Hyperband`, without its rounds: with several workers, none ever waits for another.
+
+    Args:
+        hypermodel: what to tune; see `Tuner`.
+        objective: as for `RandomSearch`.
+        max_trials: how many trials are begun in all, earlier runs included.
+        max_epochs: to how many epochs the best are trained.
+        min_epochs: to how many epochs trials are trained at first.
+        factor: by how much the budget grows; one in so many goes on.
+        seed: of suggestions and trainings; 0 is a seed.
+        hyperparameters: as for `RandomSearch`, and so are all that follow.
+        tune_new_entries: likewise.
+        allow_new_entries: likewise.
+        max_retries_per_trial: likewise.
+        max_consecutive_failed_trials: likewise.
+        horizon: as for `Hyperband`.
+        kwargs: what `Tuner` takes.
+
+    Source:
+        Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2.
+
+    Example:
+        >>> import random, tempfile
+        >>> def train(hp, trial):
+        ...     for epoch in trial.epochs(state={"random": random.Random(0)}):
+        ...         trial.report(loss=hp.Float("floor", 0, 1) + 1 / (epoch + 1))
+        >>> tuner = ASHA(train, "loss", max_trials=9, max_epochs=9, seed=0, directory=tempfile.mkdtemp())
+        >>> tuner.search(verbose=0)
+        >>> max(rung.until for rung in tuner.history.best.rungs)
+        9
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = 100,
+        max_epochs: int = 100,
+        min_epochs: int = 1,
+        factor: int = 3,
+        seed: int | None = None,
+        hyperparameters: Any = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        *,
+        horizon: Horizon = "full",
+        **kwargs: Any,
+    ) -> None:
+        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
+        budgets = (max_trials, max_epochs, min_epochs, factor)
+        oracle = ASHAOracle(objective, *budgets, seed, *limits, max_consecutive_failed_trials, horizon=horizon)
         super().__init__(oracle, hypermodel, **kwargs)

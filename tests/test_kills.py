@@ -1,0 +1,179 @@
+"""SIGKILL at random moments, again and again: a search ends with the same bits as one that nobody touched."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from choritsu.stores import load_checkpoint, open_store
+from choritsu.trials import Status
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system knows no kill -9"),
+]
+
+#: How many kills; the long version is `CHORITSU_KILLS=500 pytest tests/test_kills.py`.
+KILLS = int(os.environ.get("CHORITSU_KILLS", "0"))
+
+LOOP = """
+import numpy as np
+import choritsu as ct
+
+class Net:
+    def __init__(self, rate):
+        self.rate, self.weights, self.speed = rate, np.zeros(200), np.zeros(200)
+    def step(self):
+        self.speed = 0.9 * self.speed - self.rate * (self.weights - 1 + 0.1 * np.random.randn(200))
+        self.weights = self.weights + self.speed
+    def state_dict(self):
+        return {"weights": self.weights, "speed": self.speed}
+    def load_state_dict(self, state):
+        self.weights, self.speed = state["weights"], state["speed"]
+
+def train(hp, trial):
+    net = Net(hp.Float("rate", 0.01, 0.5, sampling="log"))
+    for epoch in trial.epochs(40, state={"net": net}):
+        for _ in range(20):
+            net.step()
+        trial.report(loss=float(((net.weights - 1) ** 2).mean()))
+
+tuner = ct.Hyperband(train, ct.Objective("loss", "min"), max_epochs=40, factor=3, seed=3)
+tuner.search(verbose=0)
+"""
+
+KERAS = """
+import keras
+import numpy as np
+import choritsu as ct
+
+x = np.random.default_rng(0).normal(size=(256, 8, 8, 1)).astype("float32")
+y = (x.mean((1, 2, 3)) > 0).astype("int32")
+
+def build(hp):
+    model = keras.Sequential([
+        keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(),
+        keras.layers.Flatten(), keras.layers.Dropout(0.3), keras.layers.Dense(2, activation="softmax"),
+    ])
+    rate = hp.LearningRate("rate", 1e-3, 1e-1, shapes=["cosine"])
+    model.compile(keras.optimizers.Adam(rate.to_keras()), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+tuner = ct.RandomSearch(build, "val_loss", max_trials=3, seed=3)
+tuner.search(
+    x[:192], y[:192], epochs=6, batch_size=16, validation_data=(x[192:], y[192:]), verbose=0,
+    callbacks=[keras.callbacks.EarlyStopping(patience=4)],
+)
+"""
+
+
+class Script:
+    """A search in a directory of its own, that can be begun and killed."""
+
+    def __init__(self, directory: Path, text: str) -> None:
+        self.directory = directory
+        directory.mkdir()
+        (directory / "script.py").write_text(text)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "script.py"],
+            cwd=self.directory,
+            env={**os.environ, "KERAS_BACKEND": "jax", "XDG_CACHE_HOME": str(self.directory.parent / "cache")},
+            stderr=subprocess.PIPE,
+        )
+
+    def finish(self) -> float:
+        begun = time.monotonic()
+        process = self.start()
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors.decode()
+        return time.monotonic() - begun
+
+    @property
+    def place(self) -> Path:
+        return self.directory / "untitled_project"
+
+    def completed(self) -> set[tuple[int, int, float]]:
+        """Give what has been reached for good: trials and their rungs."""
+        if not (self.place / "search.db").exists():
+            return set()
+        with closing(open_store(self.place)) as store:
+            history = store.history()
+        return {(trial.number, rung.until, rung.score) for trial in history for rung in trial.rungs} | {
+            (trial.number, 0, trial.score) for trial in history.completed if trial.until is None
+        }
+
+    def outcome(self) -> list[object]:
+        """Give everything that came out, times left out."""
+        with closing(open_store(self.place)) as store:
+            reports = store.reports()
+            return [
+                (
+                    trial.number,
+                    trial.status,
+                    dict(trial.values),
+                    trial.result,
+                    trial.rungs,
+                    [(report.execution, report.epoch, dict(report.metrics)) for report in reports[trial.number]],
+                )
+                for trial in store.history()
+            ]
+
+    def best(self) -> Iterator[tuple[str, bytes]]:
+        """Give the bits of what is kept of the best trials."""
+        for path in sorted(self.place.glob("trials/*/best.safetensors")):
+            net = load_checkpoint(path)["net"]
+            yield path.parent.name, net["weights"].tobytes() + net["speed"].tobytes()
+        for path in sorted(self.place.glob("trials/*/*.weights.h5")):
+            import h5py
+
+            names: list[str] = []
+            with h5py.File(path) as file:
+                file.visit(names.append)
+                arrays = [file[name] for name in names]
+                yield path.parent.name, b"".join(item[()].tobytes() for item in arrays if hasattr(item, "shape"))
+
+
+@pytest.mark.parametrize(("text", "kills"), [(LOOP, 30), (KERAS, 5)], ids=["loop", "keras"])
+def test_the_same_bits_however_often_it_is_killed(tmp_path, text, kills):
+    kills = KILLS or kills
+    whole = Script(tmp_path / "whole", text)
+    whole.finish()
+    # With all programs compiled by now; and how long it takes to see that nothing is left to do.
+    seconds, start = Script(tmp_path / "timed", text).finish(), whole.finish()
+    script = Script(tmp_path / "killed", text)
+    chance = random.Random(kills)
+    done: set[tuple[int, int, float]] = set()
+    killed = 0
+    for _ in range(kills):
+        process = script.start()
+        try:
+            # So long that all lives together come to about the whole search; now and then it dies before it begins.
+            early = chance.random() < 0.1
+            life = start + chance.uniform(0, 1.5) * (seconds - start) / kills
+            process.wait(start * chance.random() if early else life)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.communicate()
+        if process.returncode == 0:
+            break
+        now = script.completed()
+        assert done <= now
+        done = now
+    assert killed > kills / 2
+    script.finish()
+    assert script.outcome() == whole.outcome()
+    assert all(row[1] in (Status.COMPLETED, Status.FAILED) for row in script.outcome())
+    assert list(script.best()) == list(whole.best())
+    assert not list(script.place.rglob("*writing*"))
