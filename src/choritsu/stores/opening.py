@@ -154,6 +154,9 @@ def _check(path: Path) -> None:
             error: StoreError | None = None if answer == "ok" else damaged(str(path), answer)
         except sqlite3.DatabaseError as reason:
             error = explained(reason, str(path))
+        except UnicodeDecodeError as reason:
+            # What SQLite has to say may quote the damage.
+            error = damaged(str(path), str(reason))
         if error is None:
             return
         # Another process that woke up and wrote may have made a sound file look broken.
