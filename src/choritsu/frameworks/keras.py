@@ -17,7 +17,7 @@ from choritsu.errors import FailedTrialError, FatalTypeError, RedrawTrialError
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial, as_number
-from choritsu.schedules.keras import bind_optimizer, rate_in_use
+from choritsu.schedules.keras import rate_in_use
 from choritsu.trials import RATE, result_of
 
 WEIGHTS = "checkpoint.weights.h5"
@@ -176,10 +176,8 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not 
         self._model = model
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
-        """Check the size of a model that was built by its first data, and tell its schedule how long training is."""
+        """Check the size of a model that was built by its first data."""
         check_size(self.model, self._options)
-        optimizer = getattr(self.model, "optimizer", None)
-        bind_optimizer(optimizer, self.params.get("steps"), self.params.get("epochs"))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Pass on to the tuner's hook."""
