@@ -401,6 +401,7 @@ class TestTorch:
         [
             ({"optimizer": None}, "needs its optimizer"),
             ({"optimizer": "adam"}, "needs its optimizer"),
+            ({"loss": "ce"}, "loss is a function of PyTorch's, such as loss=torch.nn.CrossEntropyLoss"),
             ({"loss": None}, "needs its loss"),
             ({"batch_loss": print}, "give one of the two"),
             ({"low": 0.0}, "low, above 0"),

@@ -1,5 +1,6 @@
 """The guard warns of each trap, with numbers and a cure, and is silent about what is right."""
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -97,6 +98,24 @@ class TransferLambda(lrs.LambdaLR):
         self.later = True
 
 
+TENTH = 0.1 * schedules.linear(steps=10)
+
+
+class Owner:
+    def __init__(self, rate):
+        self.rate = rate
+
+    def at(self, epoch):
+        return self.rate(epoch)
+
+
+def passed_on(rate):
+    def inner(epoch):
+        return rate(epoch)
+
+    return lambda epoch: inner(epoch)
+
+
 SQUARED = {
     "linear": lambda: lrs.LambdaLR(optimizer(1e-3), linear_rate),
     "constant": lambda: lrs.LambdaLR(optimizer(0.01), lambda epoch: 0.01),
@@ -116,6 +135,22 @@ SQUARED = {
     "tensor": lambda: lrs.LambdaLR(optimizer(torch.tensor(1e-3)), linear_rate),
     "multiplicative": lambda: lrs.MultiplicativeLR(optimizer(1e-3), lambda k: 1e-3 * 0.95**k),
     "ours": lambda: schedules.Factor.from_function(linear_rate).to_torch(optimizer(1e-3)),
+    "our curve": lambda: lrs.LambdaLR(optimizer(1e-3), schedules.linear(1e-3, 0.0, steps=10)),
+    **{
+        f"passes on a rate of {peak}": lambda peak=peak: lrs.LambdaLR(
+            optimizer(1e-3), passed_on(peak * schedules.linear(steps=10))
+        )
+        for peak in (0.01, 0.1, 0.4)
+    },
+    "passes on a rate that begins at 0": lambda: lrs.LambdaLR(
+        optimizer(1e-3), passed_on((0.05 * schedules.cosine(steps=50)).warmup(5))
+    ),
+    "passes on an object's rate": lambda: lrs.LambdaLR(optimizer(1e-3), Owner(TENTH).at),
+    "passes on a default": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k, rate=TENTH: rate(k)),
+    "passes on a bound rate": lambda: lrs.LambdaLR(
+        optimizer(1e-3), functools.partial(lambda k, rate: rate(k), rate=TENTH)
+    ),
+    "passes on, multiplicative": lambda: lrs.MultiplicativeLR(optimizer(1e-3), passed_on(TENTH)),
 }
 
 FACTORS = {
@@ -152,6 +187,11 @@ FACTORS = {
     "ours": lambda: schedules.linear(1.0, 0.0, steps=10).to_torch(optimizer()),
     "our rate": lambda: schedules.Rate.from_function(linear_rate).to_torch(optimizer()),
     "rescaled later": lambda: lrs.LambdaLR(optimizer(0.5, SGD), lambda k: 0.3),
+    "a rate made a factor": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k: TENTH(k) / 0.5),
+    "a rate under 1": lambda: lrs.LambdaLR(optimizer(1.0), passed_on(TENTH)),
+    "our factor": lambda: lrs.LambdaLR(optimizer(1e-3), schedules.linear(steps=10)),
+    "a declared rate": lambda: (0.5 * schedules.cosine(steps=16)).to_torch(optimizer(1e-3, SGD, momentum=0.9)),
+    "a small declared factor": lambda: schedules.Factor(0.3).to_torch(optimizer(0.5, SGD)),
 }
 
 
@@ -483,7 +523,7 @@ ORDER = {
     "first": (lambda: train(one := optimizer(), lrs.LambdaLR(one, lambda k: 0.5**k), first=True), ["order"]),
     "plain SGD": (lambda: train(one := optimizer(0.1, SGD), lrs.StepLR(one, 2), first=True), ["order"]),
     "ours": (
-        lambda: train(one := optimizer(), schedules.linear(1.0, 0.0, steps=10).to_torch(one), first=True),
+        lambda: train(one := optimizer(), schedules.linear(1.0, 0.0, steps=4).to_torch(one), first=True),
         ["order"],
     ),
     "right": (lambda: train(one := optimizer(), lrs.LambdaLR(one, lambda k: 0.5**k)), []),
@@ -495,7 +535,7 @@ ORDER = {
     "resume, built late and forgotten": (resumed("optimizer build"), ["restarted"]),
     "resume, built late": (resumed("optimizer build scheduler"), []),
     "resume, cosine forgotten": (
-        resumed("build optimizer", make=lambda one: lrs.CosineAnnealingLR(one, 20)),
+        resumed("build optimizer", make=lambda one: lrs.CosineAnnealingLR(one, 8)),
         ["restarted"],
     ),
     "two that overwrite": (
@@ -565,12 +605,172 @@ def warmed(warmup):
     )
 
 
+def stopped_early():
+    one = optimizer(0.1, SGD, momentum=0.9)
+    scheduler = cosine(1000)(one)
+    for epoch in range(1000):
+        update(one)
+        scheduler.step()
+        if epoch == 9:
+            break
+
+
+def accumulated(one, scheduler):
+    for _ in tqdm(range(10)):
+        for batch in range(4):
+            if (batch + 1) % 2 == 0:
+                update(one)
+        scheduler.step()
+
+
+def by_hand(one, scheduler):
+    update(one)
+    scheduler.step()
+    update(one)
+    scheduler.step()
+
+
+def while_loop(one, scheduler):
+    epoch = 0
+    while epoch < 10:
+        update(one)
+        scheduler.step()
+        epoch += 1
+
+
+def returned(one, scheduler):
+    for epoch in range(1000):
+        update(one)
+        scheduler.step()
+        if epoch == 9:
+            return
+
+
+def caught(one, scheduler):
+    try:
+        for epoch in range(1000):
+            update(one)
+            scheduler.step()
+            stop(epoch)
+    except StopIteration:
+        pass
+
+
+def suppressed(one, scheduler):
+    with contextlib.suppress(StopIteration):
+        for epoch in range(1000):
+            update(one)
+            scheduler.step()
+            stop(epoch)
+
+
+def stop(epoch):
+    if epoch == 9:
+        raise StopIteration
+
+
+def skipped(one, scheduler):
+    done = False
+    for epoch in range(1000):
+        if not done:
+            update(one)
+            scheduler.step()
+        done = epoch >= 9
+
+
+def epochs_until(end):
+    yield from range(end)
+
+
+def generated(one, scheduler):
+    for _ in epochs_until(10):
+        update(one)
+        scheduler.step()
+
+
+def wrapped(one, scheduler):
+    for _ in tqdm(epochs_until(10)):
+        update(one)
+        scheduler.step()
+
+
+def named(one, scheduler):
+    epochs = epochs_until(10)
+    for _ in epochs:
+        update(one)
+        scheduler.step()
+
+
+def tqdm(items):
+    return items
+
+
+def outer_break(one, scheduler):
+    for epoch in range(100):
+        by_hand(one, scheduler)
+        if epoch == 9:
+            break
+
+
+def tried_first(one, scheduler):
+    for _ in range(2):
+        update(one)
+    returned(one, scheduler)
+
+
+LOOPS = {
+    accumulated: True,
+    by_hand: False,
+    while_loop: False,
+    returned: False,
+    caught: False,
+    suppressed: False,
+    skipped: False,
+    generated: False,
+    wrapped: False,
+    named: False,
+    outer_break: False,
+    tried_first: False,
+}
+
+
+@pytest.mark.parametrize(("loop", "whole"), LOOPS.items(), ids=[loop.__name__ for loop in LOOPS])
+def test_a_length_is_too_long_only_for_a_training_that_cannot_have_been_stopped(loop, whole):
+    one = optimizer(0.1, SGD, momentum=0.9)
+    assert seen(lambda: loop(one, cosine(1000)(one))) == (["horizon_long"] if whole else [])
+
+
+def test_loops_around_the_block_do_not_matter_and_code_without_source_says_nothing():
+    found = []
+    for _ in range(9):
+        one = optimizer(0.1, SGD, momentum=0.9)
+        scheduler = cosine(1000)(one)
+        with warnings.catch_warnings(), guard(scheduler) as watch:
+            warnings.simplefilter("ignore")
+            for _ in range(3):
+                update(one)
+                scheduler.step()
+        found += watch.suspicions
+        break
+    assert [item.trap for item in found] == [Trap.HORIZON_LONG]
+    space = {"update": update}
+    exec("def f(one, scheduler):\n  for i in range(3):\n    update(one)\n    scheduler.step()", space)
+    assert seen(lambda: space["f"](one := optimizer(), cosine(1000)(one))) == []
+
+
 LENGTHS = {
     "cosine rises again": (lasting(cosine(20), 30), {}, ["horizon_short"]),
     "cosine fits": (lasting(cosine(30), 30), {}, []),
     "cosine ends one early": (lasting(cosine(29), 30), {}, []),
     "cosine up and down per epoch": (lasting(cosine(5), 30, 3), {}, []),
-    "cosine stopped early": (lasting(cosine(100), 10, 3), {}, []),
+    "cosine, far too long": (lasting(cosine(1000), 10), {}, ["horizon_long"]),
+    "cosine, stopped early": (stopped_early, {}, []),
+    "cosine, a little long": (lasting(cosine(15), 10, 3), {}, []),
+    "ours, far too long": (
+        lasting(lambda one: (0.1 * schedules.cosine(steps=1000)).to_torch(one), 10),
+        {},
+        ["horizon_long"],
+    ),
     "epochs for steps": (lasting(cosine(10), 10, 20, each_update=True), {}, ["epochs_for_steps"]),
     "steps fit": (lasting(cosine(200), 10, 20, each_update=True), {}, []),
     "steps for epochs": (lasting(cosine(200), 10, 20), {}, ["epochs_for_steps"]),
@@ -691,7 +891,78 @@ def test_ratios_of_neighbours_do_not(function):
     )
 
 
+def test_our_own_curve_applied_to_the_rate_in_force_compounds():
+    assert seen(lambda: lrs.MultiplicativeLR(optimizer(), schedules.linear(steps=10))) == ["compounding"]
+    assert seen(lambda: lrs.MultiplicativeLR(optimizer(), schedules.Factor(0.9))) == []
+
+
+ADVICE = {
+    "torch, squared": (SQUARED["linear"], "Rate.from_function(f).to_torch(optimizer); or give the optimizer lr=1.0"),
+    "torch, ours": (SQUARED["ours"], "factor.to_torch(...) multiplies"),
+    "torch, a rate passed on": (
+        SQUARED["passes on a rate of 0.1"],
+        "Write rate.to_torch(optimizer); or return a factor, rate(epoch) / 0.001",
+    ),
+    "torch, no function": (
+        lambda: schedules.linear(1e-3, 0.0, steps=4).to_torch(optimizer(1e-3)),
+        "Let it begin at 1; or write (1.0 * factor).to_torch(optimizer)",
+    ),
+    "keras, squared": (
+        lambda: fit(callback=schedules.LambdaLR(lambda e: 1e-3 * 0.5**e)),
+        "Rate.from_function(f).to_keras_callback(); or compile with a rate of 1.0",
+    ),
+    "keras, ours": (
+        lambda: fit(callback=schedules.linear(1e-3, 0.0, steps=8).to_keras_callback()),
+        "factor.to_keras_callback(...) multiplies",
+    ),
+    "torch, factor": (
+        lambda: TorchLearningRateScheduler(optimizer(), lambda e: 0.5**e),
+        "Factor.from_function(f).to_torch(optimizer)",
+    ),
+    "torch, factor of ours": (
+        lambda: schedules.Rate.from_function(lambda e: 0.5**e).to_torch(optimizer()),
+        "rate.to_torch(...) takes the learning rate itself",
+    ),
+    "keras, factor": (lambda: fit(callback=Scheduler(lambda e: 0.5**e)), "Factor.from_function(f).to_keras_callback()"),
+    "keras, resumed": (
+        lambda: fit((1e-3 * schedules.cosine(steps=80)).to_keras(), begin=4),
+        "rate.to_keras(...) counts updates",
+    ),
+    "keras, two": (
+        lambda: fit(callback=[(1e-3 * schedules.linear(steps=8)).to_keras_callback(), Plateau(monitor="loss")]),
+        "rate.to_keras_callback(...) sets the rate anew before each epoch, whatever ReduceLROnPlateau",
+    ),
+    "torch, two": (
+        side_by_side(lrs.ReduceLROnPlateau, lambda one: lrs.LambdaLR(one, lambda k: 0.9**k)),
+        "LambdaLR computes the rate anew at each step, whatever ReduceLROnPlateau has made of it",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::choritsu.errors.ScheduleWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(("block", "wanted"), ADVICE.values(), ids=ADVICE)
+def test_what_is_told_is_in_the_users_framework_and_words(block, wanted):
+    with guard() as watch:
+        block()
+    (item,) = watch.suspicions
+    assert wanted in item.message
+
+
+def test_a_model_that_is_compiled_again_counts_from_its_new_beginning():
+    def fine_tuned(steps):
+        one = fit(epochs=1, steps=4)
+        one.compile(keras.optimizers.Adam((1e-4 * schedules.cosine(steps=steps)).to_keras()), loss="mse")
+        fit(of=one, epochs=3, begin=1, steps=4)
+
+    assert seen(lambda: fine_tuned(8)) == []
+    assert seen(lambda: fine_tuned(schedules.epochs(2))) == ["horizon_short"]
+    assert seen(lambda: fine_tuned(schedules.epochs(3))) == []
+    assert seen(lambda: fine_tuned(6)) == ["horizon_short"]
+
+
 def test_a_factor_given_to_our_scheduler_for_pytorch():
+    tensor = torch.tensor(0.1)
+    assert seen(lambda: TorchLearningRateScheduler(optimizer(tensor, SGD), lambda k: 1 - k / 10)) == ["factor_as_rate"]
     assert seen(lambda: TorchLearningRateScheduler(optimizer(), lambda epoch: 0.9**epoch)) == ["factor_as_rate"]
     assert seen(lambda: TorchLearningRateScheduler(optimizer(), lambda epoch: 1e-2 * 0.9**epoch)) == []
     assert seen(lambda: TorchLearningRateScheduler(optimizer(0.5, SGD), lambda epoch: 0.5 * 0.9**epoch)) == []
@@ -735,6 +1006,12 @@ def with_default(name, value):
 KERAS = {
     "linear factor": (lambda: fit(callback=Scheduler(lambda e: (8 - e) / 8)), ["factor_as_rate"]),
     "factor for SGD": (lambda: fit(0.01, "SGD", callback=Scheduler(lambda e: 0.9**e)), ["factor_as_rate"]),
+    "factor for SGD at 0.1": (lambda: fit(0.1, "SGD", callback=Scheduler(lambda e: 1 - e / 10)), ["factor_as_rate"]),
+    "a declared rate": (lambda: fit(0.01, "SGD", callback=Scheduler(0.5 * schedules.linear(steps=8))), []),
+    "our callback, a rate passed on": (
+        lambda: fit(callback=schedules.LambdaLR(passed_on(0.1 * schedules.linear(steps=8)))),
+        ["squared_rate"],
+    ),
     "warm-up factor": (lambda: fit(callback=Scheduler(lambda e: min((e + 1) / 5, 1.0))), ["factor_as_rate"]),
     "slow warm-up factor": (lambda: fit(callback=Scheduler(lambda e: min((e + 1) / 10, 1.0))), ["factor_as_rate"]),
     "linear rate": (lambda: fit(callback=Scheduler(lambda e: 1e-3 * (8 - e) / 8)), []),
@@ -824,6 +1101,18 @@ KERAS = {
     "our schedule fits": (lambda: fit((1e-3 * schedules.cosine(steps=80)).to_keras()), []),
     "our schedule at 0": (lambda: fit((1e-3 * schedules.cosine(steps=50)).to_keras()), ["horizon_short"]),
     "our schedule waits": (lambda: fit((1e-3 * schedules.cosine(steps=schedules.epochs(8))).to_keras()), []),
+    "our schedule waits, and goes on in the midst": (
+        lambda: fit((1e-3 * schedules.cosine(steps=schedules.share(1.0))).to_keras(), begin=7),
+        [],
+    ),
+    "our schedule waits, and is resumed": (
+        lambda: fit((1e-3 * schedules.cosine(steps=schedules.epochs(8))).to_keras(), begin=7, done=70),
+        [],
+    ),
+    "our schedule waits, and is short": (
+        lambda: fit((1e-3 * schedules.cosine(steps=schedules.epochs(4))).to_keras()),
+        ["horizon_short"],
+    ),
     "resumed without the optimizer": (lambda: fit(kinds.CosineDecay(1e-3, 80), begin=4), ["restarted"]),
     "resumed": (lambda: fit(kinds.CosineDecay(1e-3, 80), begin=4, done=40), []),
     "resumed, the rate passed on": (lambda: fit(callback=Scheduler(lambda e, lr: lr * 0.9), begin=4), ["restarted"]),

@@ -107,6 +107,21 @@ def test_unreadable_files_without_schedules_are_nobodys_concern(tmp_path):
     assert (report.files, report.findings, report.exit_code) == (1, (), 0)
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.py", "def ("), ("a.ipynb", "{")])
+def test_a_file_that_was_named_is_read_whatever_it_holds(tmp_path, name, text):
+    file = tmp_path / name
+    file.write_text(text)
+    assert check_paths([file]).exit_code == 2
+    file.with_name("fine.py").write_text("x = 1\n")
+    assert check_paths([file.with_name("fine.py"), tmp_path]).exit_code == 0
+
+
+def test_a_rate_of_ours_that_is_passed_on_is_advised_about_as_such():
+    code = SQUARED.replace("import torch", "import torch, choritsu").replace("1e-3 * 0.9**epoch", "rate(epoch)")
+    (finding,) = mistakes("from choritsu.schedules import linear\nrate = 1e-3 * linear(steps=9)\n" + code)
+    assert "rate.to_torch(optimizer)" in finding.fix
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16", "cp1251", "shift_jis"])
 def test_encodings(tmp_path, encoding):
     declared = encoding.removesuffix("-sig")

@@ -55,6 +55,14 @@ def keras_run(rate, recorder, *callbacks, epochs=3, **options):
 # -- PyTorch ---------------------------------------------------------------------------------------
 
 
+def test_what_cannot_be_compared_gets_a_sentence():
+    with record(optimizer(groups=2)) as recorder:
+        with pytest.raises(ScheduleError, match=r"Rate\(1e-3\)"):
+            recorder.compare(1e-3)
+        with pytest.raises(ScheduleError, match="from 0 to 1, got group=3"):
+            recorder.compare(RATE, group=3)
+
+
 def test_torch_each_step():
     one = optimizer()
     scheduler = RATE.to_torch(one)

@@ -4,11 +4,14 @@ The rates are read back from the optimizer, or from how far it moved a weight; n
 """
 
 import copy
+import itertools
 import json
+import math
 import os
 import pickle
 import subprocess
 import sys
+import textwrap
 import warnings
 
 import numpy as np
@@ -352,15 +355,58 @@ def test_the_state_of_torch_s_own_scheduler_is_taken_over():
 
 def test_a_second_scheduler_is_refused():
     optimizer = fresh()
-    (BASE * linear(steps=10)).to_torch(optimizer)
-    with pytest.raises(ScheduleError, match="has a scheduler already"):
+    first = (BASE * linear(steps=10)).to_torch(optimizer)
+    with pytest.raises(ScheduleError, match="has a scheduler already, a Scheduler"):
         (BASE * linear(steps=10)).to_torch(optimizer)
     again = (BASE * linear(steps=5)).to_torch(optimizer, replace=True)
     assert used(optimizer, again, 5) == (BASE * linear(steps=5)).table()
     theirs = fresh()
-    torch.optim.lr_scheduler.StepLR(theirs, 3)
-    with pytest.raises(ScheduleError, match="has a scheduler already"):
+    second = torch.optim.lr_scheduler.StepLR(theirs, 3)
+    with pytest.raises(ScheduleError, match="has a scheduler already, a StepLR"):
         linear(steps=10).to_torch(theirs)
+    assert first.last_epoch + second.last_epoch == 0
+
+
+def test_a_scheduler_that_was_never_made_is_none():
+    rate, optimizer = BASE * linear(steps=10), fresh()
+    with pytest.raises(UnitError, match=r"Write rate\.to_torch\(optimizer\)") as caught:
+        torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    # What was raised keeps the failed one alive, as a notebook does.
+    assert used(optimizer, rate.to_torch(optimizer), 10) == rate.table()
+    assert caught.value is not None
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_a_sequence_of_ours_and_theirs_is_no_quarrel(ours_first):
+    optimizer = fresh()
+    make = {
+        True: lambda: linear(0.1, 1.0, steps=3).to_torch(optimizer, replace=True),
+        False: lambda: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 9),
+    }
+    parts = [make[ours_first](), make[not ours_first]()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = torch.optim.lr_scheduler.SequentialLR(optimizer, parts, milestones=[3])
+        found = used(optimizer, whole, 6)
+    ours, theirs = linear(0.1, 1.0, steps=3), cosine(steps=9)
+    first, then = (ours, theirs) if ours_first else (theirs, ours)
+    assert found == pytest.approx((BASE * first.then(then, at=3)).table(6))
+
+
+def test_a_rate_without_a_length_says_what_to_give_to_torch():
+    with pytest.raises(UnboundError, match=r"the whole run: rate\.to_torch\(optimizer, horizon=\.\.\.\)"):
+        (BASE * linear(steps=share(1.0))).to_torch(fresh())
+    with pytest.raises(UnboundError, match=r"factor\.to_torch\(optimizer, steps_per_epoch=\.\.\., horizon=\.\.\.\)"):
+        linear(steps=share(1.0) + epochs(1)).to_torch(fresh())
+    with pytest.raises(UnboundError, match=r"rate\.to_torch\(optimizer, steps_per_epoch=\.\.\.\)"):
+        ct.schedules.to_torch(fresh(), [BASE * linear(steps=epochs(1))])
+
+
+def test_a_function_that_gives_no_rate_gets_a_sentence():
+    with pytest.raises(ScheduleError, match="gives None at step 0"):
+        LearningRateScheduler(fresh(), lambda epoch: None)
+    with pytest.raises(ScheduleError, match="gives 'x' at step 0"):
+        LearningRateScheduler(fresh(), lambda epoch, lr: "x")
 
 
 def test_a_rate_changed_by_somebody_else_is_noticed_once():
@@ -489,14 +535,155 @@ def test_a_rate_of_the_whole_run_waits_for_its_length(fit, keras):
     from choritsu.schedules.keras import Bind
 
     rate = 0.1 * linear(1.0, 0.0, steps=share(1.0))
-    with pytest.raises(UnboundError, match=r"rate\.bind\(.*Bind\(\)"):
-        fit(rate.to_keras())
-    model, _ = fit(rate.to_keras(), [Bind()], epochs=3)
+    with pytest.raises(UnboundError, match=r"rate\.bind\("):
+        rate.to_keras()(0)
+    model, _ = fit(rate.to_keras(), epochs=3)
     assert float(model.optimizer.learning_rate) == 0.0
     model, _ = fit(rate.to_keras(), [Bind(epochs=6)], epochs=3)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
-    model, _ = fit((0.1 * linear(1.0, 0.0, steps=epochs(6))).to_keras(), [Bind()], epochs=3)
+    model, _ = fit((0.1 * linear(1.0, 0.0, steps=epochs(6))).to_keras(), epochs=3)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
+
+
+def movements(keras, model, **options):
+    """Train, and give how far each epoch moved the bias, which has a gradient of 1: the sum of its rates."""
+    noted = [float(model.get_weights()[-1][0])]
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: noted.append(float(model.get_weights()[-1][0]))
+    )
+    x = np.ones((8, 1), "float32")
+    model.fit(x, x, batch_size=4, verbose=0, callbacks=[note], **options)
+    return [round(before - after, 5) for before, after in itertools.pairwise(noted)]
+
+
+@pytest.fixture
+def moving(keras):
+    def make(schedule):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(schedule), lambda true, given: keras.ops.mean(given))
+        return model
+
+    return make
+
+
+def stretched(epochs, begin=0, steps=2):
+    """Give what `movements` gives for a line from 1 to 0 over so many epochs of two updates."""
+    rate = Rate.linear(1.0, 0.0, steps=epochs * steps)
+    return [round(sum(rate(epoch * steps + step) for step in range(steps)), 5) for epoch in range(begin, epochs)]
+
+
+def test_each_fit_stretches_the_rate_to_itself(keras, moving, tmp_path):
+    model = moving((1.0 * linear(steps=share(1.0))).to_keras())
+    assert movements(keras, model, epochs=2) == stretched(2)
+    assert movements(keras, model, epochs=3) == stretched(3)
+    assert movements(keras, model, epochs=6, initial_epoch=3) == stretched(6, begin=3)
+    model.compile(model.optimizer, "mse")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert float(loaded.optimizer.learning_rate) == 0.0
+    loaded.compile(loaded.optimizer, lambda true, given: keras.ops.mean(given))
+    assert movements(keras, loaded, epochs=8, initial_epoch=6) == stretched(8, begin=6)
+    assert movements(keras, loaded, epochs=1) == stretched(1)
+
+
+def test_a_fit_goes_on_by_its_epoch_where_the_count_was_lost(keras, moving):
+    model = moving((1.0 * linear(steps=share(1.0))).to_keras())
+    assert movements(keras, model, epochs=4, initial_epoch=2) == stretched(4, begin=2)
+
+
+def test_one_schedule_in_two_models_follows_each(keras, moving):
+    schedule = (1.0 * linear(steps=share(1.0))).to_keras()
+    one, other = moving(schedule), moving(schedule)
+    assert movements(keras, one, epochs=2) == stretched(2)
+    assert movements(keras, other, epochs=3) == stretched(3)
+    assert movements(keras, one, epochs=4, initial_epoch=2) == stretched(4, begin=2)
+
+
+def test_a_longer_training_is_said_once_for_all_its_fits(keras, moving):
+    from choritsu.schedules.keras import Bind
+
+    model = moving((1.0 * linear(steps=share(1.0))).to_keras())
+    x = np.ones((8, 1), "float32")
+    for epoch in range(3):
+        model.fit(x, x, batch_size=4, verbose=0, initial_epoch=epoch, epochs=epoch + 1, callbacks=[Bind(3)])
+    assert float(model.get_weights()[-1][0]) == pytest.approx(-sum(stretched(3)), rel=1e-5)
+
+
+def test_a_bound_schedule_is_left_alone(keras, moving):
+    schedule = (1.0 * linear(steps=share(1.0))).to_keras()
+    schedule.bind(horizon=8)
+    assert movements(keras, moving(schedule), epochs=2) == stretched(4)[:2]
+
+
+def test_a_length_that_is_not_known_harms_no_model(keras, moving):
+    def endless():
+        while True:
+            yield np.ones((4, 1), "float32"), np.ones((4, 1), "float32")
+
+    model = moving((1.0 * linear(steps=share(1.0))).to_keras())
+    with pytest.raises(UnboundError, match="steps_per_epoch"):
+        model.fit(endless(), verbose=0, shuffle=False)
+    assert model.predict(np.ones((1, 1), "float32"), verbose=0).shape == (1, 1)
+    assert movements(keras, model, epochs=1) == stretched(1)
+
+
+def test_a_callback_of_shares_follows_each_fit(fit):
+    callback = (1.0 * linear(steps=share(1.0))).to_keras_callback()
+    for count in (2, 4):
+        _, history = fit(1.0, [callback], epochs=count)
+        assert history.history["learning_rate"] == Rate.linear(1.0, 0.0, steps=count).table()
+
+
+def test_keras_is_as_it_was_when_nobody_waits():
+    program = textwrap.dedent(
+        """
+        import gc, keras
+        from choritsu.schedules import linear, share
+        before = keras.callbacks.CallbackList.__init__
+        (0.1 * linear(steps=5)).to_keras()
+        assert keras.callbacks.CallbackList.__init__ is before
+        waiting = [(0.1 * linear(steps=share(1))).to_keras() for _ in range(2)]
+        assert keras.callbacks.CallbackList.__init__ is not before
+        waiting.pop(), gc.collect()
+        assert keras.callbacks.CallbackList.__init__ is not before
+        waiting.pop(), gc.collect()
+        assert keras.callbacks.CallbackList.__init__ is before
+        """
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+
+
+@pytest.mark.parametrize(("part", "begun"), [(share(1.0), 2), (epochs(2), 2)])
+def test_the_schedule_of_an_optimizer_says_what_it_is(keras, moving, part, begun):
+    schedule = (1.0 * linear(steps=part)).to_keras()
+    assert (schedule.waits, schedule.is_bound) == (True, False)
+    model = moving(schedule)
+    movements(keras, model, epochs=begun)
+    assert (schedule.waits, schedule.is_bound, schedule.shape.length) == (True, True, 4)
+    copied = copy.deepcopy(schedule)
+    assert (copied.planned, copied.shape) == (schedule.planned, schedule.shape)
+
+
+def test_an_error_at_the_end_cannot_be_compiled():
+    ending = Rate.linear(0.1, steps=4).after("error")
+    for make in (ending.to_keras, ending.to_optax):
+        with pytest.raises(ScheduleError, match="cannot raise an error"):
+            make()
+
+
+def test_a_function_is_kept_with_the_model_as_its_values(keras, moving, tmp_path):
+    model = moving(Rate.from_function(lambda step: 1.0 / (step + 1), steps=4).to_keras())
+    found = movements(keras, model, epochs=1)
+    model.compile(model.optimizer, "mse")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert found == [1.5]
+    assert float(loaded.optimizer.learning_rate) == pytest.approx(1 / 3)
+
+
+def test_a_function_without_an_end_is_refused_before_any_training():
+    with pytest.raises(ScheduleError, match=r"from_function\(f, steps=\.\.\.\)"):
+        Rate.from_function(lambda step: 0.1 / (step + 1)).to_keras()
 
 
 def test_a_function_is_tabulated_for_keras(fit):
@@ -546,7 +733,9 @@ class TestLearningRate:
         hp, _ = self.asked(1e-4, 1e-1, ["constant", "linear"], 0.0, (0.0, 0.1))
         assert hp.values == {"lr/peak": 1e-4, "lr/shape": "constant"}
         _, rate = self.asked(1e-4, 1e-1, "constant", 0.0, (0.0, 0.1))
-        assert rate.bind(horizon=5).table() == [1e-4] * 5
+        # It needs no length, and waits for none.
+        assert rate.is_bound
+        assert rate.table(5) == [1e-4] * 5
 
     @given(
         st.sampled_from(["constant", "linear", "cosine", "exponential", "inverse_sqrt", "wsd"]),
@@ -558,7 +747,7 @@ class TestLearningRate:
     def test_every_rate_fills_the_run_and_stays_below_its_peak(self, shape, warmup, end, horizon):
         _, rate = self.asked(0.1, 0.1, shape, warmup, end)
         bound = rate.bind(horizon=horizon)
-        assert bound.length == pytest.approx(horizon)
+        assert bound.length == (math.inf if shape == "constant" else pytest.approx(horizon))
         table = [bound(step) for step in range(horizon + 1)]
         assert max(table) <= 0.1 * (1 + 1e-12)
         if shape in ("linear", "cosine", "exponential", "wsd"):
@@ -578,11 +767,12 @@ class TestLearningRate:
             ({"warmup": "long"}, "a number or a range"),
             ({"end": 2.0}, "between 0 and 1"),
             ({"shapes": ["wsd"], "warmup": (0.0, 0.9)}, "leaves room"),
+            ({"low": 0}, "min_value must be above 0, got 0; write min_value=1e-5"),
         ],
     )
     def test_misuse(self, options, said):
         with pytest.raises(ValueError, match=said) as caught:
-            self.asked(1e-4, 1e-1, **options)
+            self.asked(options.pop("low", 1e-4), 1e-1, **options)
         assert "'lr'" in str(caught.value)
 
     def test_conditions_hold_for_it_too(self):
@@ -607,6 +797,43 @@ class TestLearningRate:
         rates = [report.metrics["learning_rate"] for report in store.reports(0)[0]]
         # Two updates an epoch; the rate of the last of them.
         assert rates == [pytest.approx(0.1 * (8 - k) / 8) for k in (1, 3, 5, 7)]
+
+    def test_the_best_model_is_trained_again_as_it_is(self, keras, tmp_path):
+        """Keras Tuner's recipe: the best model, or one built of the best values, and a plain fit."""
+
+        def build(hp):
+            model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+            rate = hp.LearningRate("lr", 0.1, 0.1, shapes=["linear"])
+            model.compile(keras.optimizers.SGD(rate.to_keras()), "mse")
+            return model
+
+        tuner = ct.RandomSearch(build, "loss", max_trials=1, directory=tmp_path, seed=0)
+        x = np.ones((8, 1), "float32")
+        tuner.search(x, x, epochs=4, batch_size=4, verbose=0)
+        hp = tuner.get_best_hyperparameters()[0]
+        for model in (tuner.get_best_models()[0], tuner.hypermodel.build(hp)):
+            noted = ct.schedules.record(per="step")
+            model.fit(x, x, epochs=2, batch_size=4, verbose=0, callbacks=[noted])
+            assert noted.compare(0.1 * linear(steps=4))
+
+    def test_a_function_that_fits_by_itself_needs_no_length(self, keras, tmp_path):
+        schedule = (0.1 * linear(steps=share(1.0))).to_keras()
+
+        def train(hp):
+            count = hp.Int("epochs", 1, 3)
+            used = []
+            for rate in (hp.LearningRate("lr", 0.1, 0.1, shapes=["linear"]).to_keras(), schedule):
+                model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+                model.compile(keras.optimizers.SGD(rate), "mse")
+                noted = ct.schedules.record(per="step")
+                model.fit(np.ones((8, 1)), np.ones((8, 1)), epochs=count, batch_size=4, verbose=0, callbacks=[noted])
+                used.append(bool(noted.compare(0.1 * linear(steps=2 * count))))
+            return {"right": float(all(used))}
+
+        objective = ct.Objective("right", "max")
+        tuner = ct.GridSearch(train, objective, max_trials=3, directory=tmp_path)
+        tuner.search(verbose=0)
+        assert [trial.score for trial in tuner.oracle.get_best_trials(3)] == [1.0] * 3
 
     def test_a_torch_trial_notes_what_was_used(self, tmp_path):
         def train(hp, trial):

@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
+import choritsu as ct
 from choritsu.errors import ScheduleError
 from choritsu.schedules import Factor, Rate, cosine, cyclic, exponential, linear, one_cycle, piecewise
 from choritsu.schedules.readers import from_keras, from_optax, from_torch, from_transformers
@@ -289,6 +290,15 @@ class TestTorch:
         with pytest.raises(ScheduleError, match=words):
             from_torch(make(stepping(0.3)))
 
+    def test_ours_comes_back_as_it_was(self):
+        rate, factor = 0.1 * linear(steps=9), linear(steps=5)
+        assert from_torch(rate.to_torch(stepping(0.1, 0.2))) == rate
+        assert from_torch(factor.to_torch(stepping(0.1, 0.2))) == factor
+        assert from_torch(ct.schedules.to_torch(stepping(0.1, 0.2), [rate, factor])) == (rate, factor)
+        assert from_torch(ct.schedules.LearningRateScheduler(stepping(), rate)) == rate
+        with pytest.raises(ScheduleError, match="no function of the step"):
+            from_torch(ct.schedules.LearningRateScheduler(stepping(), lambda epoch, lr: lr))
+
     def test_classes_of_ones_own_are_refused(self):
         class Mine(L.StepLR):
             def get_lr(self):
@@ -416,6 +426,10 @@ class TestKeras:
             Rate.piecewise({0: 0.1, 30: 0.01})
         )
         assert from_keras(keras_class("PolynomialDecay")(0.1, 90)) == Rate.linear(0.1, 1e-4, steps=90)
+
+    def test_ours_comes_back_as_it_was(self):
+        rate = 0.1 * linear(steps=ct.schedules.share(1.0)).warmup(2)
+        assert from_keras(rate.to_keras()) == rate
 
     def test_what_is_no_schedule_of_keras_is_refused(self):
         import keras

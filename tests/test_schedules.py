@@ -1,6 +1,7 @@
 """Schedules as values: what they give, what they refuse, and whether they are what the frameworks mean by the name."""
 
 import copy
+import io
 import json
 import math
 import pickle
@@ -415,7 +416,7 @@ MIXED = {
     "numpy * rate": (lambda: np.float64(0.5) * RATE, ["0.5", "scaled"]),
     "rate / rate": (lambda: RATE / Rate(0.1), ["Rate(constant(0.1))", "rate / 0.1"]),
     "rate / factor": (lambda: RATE / FACTOR, ["Factor(cosine(1, 0, steps=5))", "rate / 0.1"]),
-    "number / rate": (lambda: 1 / RATE, ["neither a rate nor a factor", "rate / 1"]),
+    "number / rate": (lambda: 1 / RATE, ["divided by Rate(0.1", "neither a rate nor a factor"]),
     "factor / number": (lambda: FACTOR / 2, ["divided by 2", "factor.scaled(number)"]),
     "factor / factor": (lambda: FACTOR / FACTOR, ["divided by Factor", "factor.scaled"]),
     "factor / rate": (lambda: FACTOR / RATE, ["divided by a rate, Rate(0.1", "neither"]),
@@ -490,13 +491,49 @@ class TestUnits:
         optimizer = stepping(0.1)
         scheduler = lr_scheduler.MultiplicativeLR(optimizer, RATE)
         optimizer.step()
-        with pytest.raises(UnitError, match="multiplies the optimizer's own rate"):
+        with pytest.raises(UnitError, match="MultiplicativeLR multiplies the rate in force"):
             scheduler.step()
+
+    def test_lambda_lr_neither_reads_nor_writes_what_a_factor_is(self):
+        """PyTorch saves the attributes of the objects that it calls, and sets them when it loads."""
+        optimizer, factor = stepping(0.1), linear(steps=20)
+        saved = lr_scheduler.LambdaLR(stepping(0.1), linear(steps=10)).state_dict()
+        kept = io.BytesIO()
+        torch.save(saved, kept)
+        kept.seek(0)
+        scheduler = lr_scheduler.LambdaLR(optimizer, factor)
+        assert (factor.length, factor.is_bound) == (20, True)
+        scheduler.load_state_dict(torch.load(kept, weights_only=True))
+        scheduler.load_state_dict({"lr_lambdas": [{"shape": linear(steps=10).shape, "length": 10}]})
+        assert (factor, factor.length, factor(10)) == (linear(steps=20), 20, 0.5)
 
     def test_lambda_lr_takes_a_factor(self):
         optimizer = stepping(0.1)
         played = rates_of(optimizer, lr_scheduler.LambdaLR(optimizer, FACTOR), 8)
         assert played[0] == [0.1 * value for value in FACTOR.table(8)]
+
+    def test_keras_scheduler_does_not_take_lengths_in_epochs(self):
+        import keras
+
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        for schedule, error in ((0.1 * linear(steps=epochs(3)), UnboundError), (linear(steps=epochs(3)), UnitError)):
+            with pytest.raises(error, match=r"to_keras_callback\(\)"):
+                model.fit(
+                    np.ones((2, 1)),
+                    np.ones((2, 1)),
+                    verbose=0,
+                    callbacks=[keras.callbacks.LearningRateScheduler(schedule)],
+                )
+
+    def test_an_optimizer_says_what_to_write_for_a_bare_rate(self):
+        for make in (lambda: torch.optim.AdamW([torch.zeros(1)], lr=RATE), lambda: sorted([RATE, RATE])):
+            with pytest.raises(TypeError, match=r"write rate\.to_keras\(\), rate\.to_torch\(optimizer\)"):
+                make()
+
+    def test_a_schedule_of_the_same_kind_is_taken_as_it_is(self):
+        assert Rate(RATE) == RATE
+        assert Factor(FACTOR) == FACTOR
 
     def test_keras_scheduler_takes_a_rate_and_no_factor(self):
         import keras

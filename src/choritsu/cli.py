@@ -213,9 +213,11 @@ def check_lr(
 
     LR001 a rate given where PyTorch wants a factor; LR002 a factor given where Keras wants a rate; LR003 a decay that
     is applied again every epoch; LR004 a second parameter that Keras fills with the rate; LR005 scheduler.step()
-    before optimizer.step(). A comment "# choritsu: ok" on the call, or on the function it names, silences it.
+    before optimizer.step(); LR006 a Rate or Factor where an optimizer wants a number. A comment "# choritsu: ok" on the
+    call, or on the function it names, silences it.
 
-    Ends with 0 if nothing is wrong, 1 if there are mistakes, 2 if there are none but something could not be read.
+    Ends with 0 if nothing is wrong, 1 if there are mistakes, 2 if there are none but a file could not be read that was
+    named, or that mentions a scheduler or choritsu; other files in directories are not looked into.
     """
     from choritsu.lint import FORMATS, check_paths
 

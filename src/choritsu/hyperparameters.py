@@ -211,7 +211,7 @@ class HyperParameters:
 
         Returns:
             A `choritsu.schedules.Rate` that waits for the length of the run. In a model-building function write
-            ``Adam(rate.to_keras())``, and a tuner tells it; in PyTorch
+            ``Adam(rate.to_keras())``, and each ``fit`` tells it; in PyTorch
             ``rate.to_torch(optimizer, horizon=epochs * len(loader))``.
 
         Raises:
@@ -225,6 +225,7 @@ class HyperParameters:
             >>> hp.values
             {'lr/peak': 0.0001, 'lr/shape': 'linear'}
         """
+        from choritsu.schedules.durations import is_number
         from choritsu.schedules.planned import ENDING, planned
 
         forms, warm, ends = _forms(name, shapes), _range(name, "warmup", warmup), _range(name, "end", end)
@@ -234,6 +235,11 @@ class HyperParameters:
                     planned(1.0, form, warmup=low_or_high[0], end=low_or_high[1])
         except ScheduleError as error:
             raise SpaceError(f"{name!r}: {error}") from None
+        if is_number(min_value) and min_value <= 0 and min_value != max_value:
+            raise SpaceError(
+                f"{name!r}: the peak is sampled by its logarithm, and min_value must be above 0, got {min_value!r}; "
+                "write min_value=1e-5"
+            )
         scope = nullcontext() if parent_name is None else self.conditional_scope(parent_name, parent_values)
         with scope, self.name_scope(name):
             exact = min_value == max_value

@@ -19,7 +19,7 @@ from choritsu.frameworks.keras_state import Resumption, caller_list
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial, as_number
-from choritsu.schedules.keras import bind_optimizer, rate_in_use
+from choritsu.schedules.keras import rate_in_use
 from choritsu.trials import RATE, result_of
 
 WEIGHTS = "checkpoint.weights.h5"
@@ -219,12 +219,9 @@ class Recorder(_Own):
         self._resumption = resumption
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
-        """Check the size of a model that its first data built, tell its schedule how long training is, and go on."""
+        """Check the size of a model that its first data built, and go on where an earlier attempt was."""
         check_size(self.model, self._options)
-        optimizer = getattr(self.model, "optimizer", None)
         total = self.params.get("epochs") if self.params else None
-        if self.params:
-            bind_optimizer(optimizer, self.params.get("steps"), self.trial.horizon or total)
         calling = caller_list()
         self._resumption.begin(self.model, total, None if calling is None else calling.callbacks)
 

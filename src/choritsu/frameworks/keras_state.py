@@ -13,7 +13,7 @@ import numpy as np
 from choritsu.errors import CheckpointError
 from choritsu.frameworks.seeding import reseed, seed_everything
 from choritsu.running import PausedError, RunningTrial
-from choritsu.schedules.keras import _BASE
+from choritsu.schedules.keras import BASE_RATE
 from choritsu.states import put_back, taken
 
 #: Whether a larger array has changed is not looked at number by number; it has when there is another one.
@@ -196,7 +196,7 @@ class Resumption:
         return {
             "epoch": epoch,
             "variables": [[_number(item) for item in variables] for variables in _variables(self._model)],
-            "rates": [vars(optimizer).get(_BASE) for optimizer in _optimizers(self._model)],
+            "rates": [vars(optimizer).get(BASE_RATE) for optimizer in _optimizers(self._model)],
             "things": things,
         }
 
@@ -210,7 +210,7 @@ class Resumption:
                 variable.assign(array)
         for optimizer, rate in zip(_optimizers(self._model), state["rates"], strict=True):
             if rate is not None:
-                vars(optimizer)[_BASE] = rate
+                vars(optimizer)[BASE_RATE] = rate
         for key, thing in _named(self._things()):
             # A callback that the script has got meanwhile begins as it is.
             kept = state["things"].get(key, {"own": None, "changed": {}})

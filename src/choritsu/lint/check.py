@@ -14,6 +14,7 @@ from choritsu.errors import ChoritsuError
 from choritsu.lint.finding import RULES, UNREADABLE, Finding, Outcome
 from choritsu.lint.keras_rules import check_keras
 from choritsu.lint.names import Call, FunctionNode, collect
+from choritsu.lint.our_rules import check_ours
 from choritsu.lint.sources import Source, UnreadableError, find, parse, read
 from choritsu.lint.steps import check_steps
 from choritsu.lint.torch_rules import check_torch
@@ -82,13 +83,15 @@ def check_paths(paths: Iterable[Path | str], select: Sequence[str] = (), ignore:
         [(3, 'LR001')]
     """
     wanted = _wanted(select, ignore)
+    given = [Path(path) for path in paths]
+    by_name = frozenset(given)
     findings: list[Finding] = []
     files = 0
     try:
-        for path in find(Path(path) for path in paths):
+        for path in find(given):
             files += 1
             with _uncollected():
-                findings.extend(_checked(path))
+                findings.extend(_checked(path, named=path in by_name))
     except FileNotFoundError as error:
         raise ChoritsuError(str(error)) from error
     return Report(tuple(finding for finding in sorted(findings) if finding.rule in wanted), files)
@@ -133,9 +136,9 @@ def _wanted(select: Sequence[str], ignore: Sequence[str]) -> frozenset[str]:
     return frozenset(chosen - {code.upper() for code in ignore})
 
 
-def _checked(path: Path) -> Iterator[Finding]:
+def _checked(path: Path, *, named: bool) -> Iterator[Finding]:
     try:
-        source = read(path)
+        source = read(path, named=named)
         if source is not None:
             yield from _judged(source)
     except UnreadableError as error:
@@ -161,7 +164,7 @@ def _findings(source: Source) -> Iterator[Finding]:
     names = collect(source.tree)
     evaluator = Evaluator(names)
     for call in names.calls:
-        for verdict in (*check_torch(call, evaluator), *check_keras(call, evaluator)):
+        for verdict in (*check_torch(call, evaluator), *check_keras(call, evaluator), *check_ours(call, evaluator)):
             yield from _placed(source, call.node, verdict, _functions_lines(call, names.functions))
     for node, verdict in check_steps(names):
         yield from _placed(source, node, verdict, ())

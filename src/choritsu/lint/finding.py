@@ -57,8 +57,21 @@ STEP_ORDER = Rule(
     "scheduler-first",
     "scheduler.step() before the first optimizer.step() skips the first rate of the schedule.",
 )
+SCHEDULE_FOR_NUMBER = Rule(
+    "LR006",
+    "schedule-for-number",
+    "An optimizer takes a number, or its own framework's schedule; a Rate or Factor is turned into one first.",
+)
 
-RULES: tuple[Rule, ...] = (UNREADABLE, RATE_FOR_FACTOR, FACTOR_FOR_RATE, COMPOUNDING, SECOND_PARAMETER, STEP_ORDER)
+RULES: tuple[Rule, ...] = (
+    UNREADABLE,
+    RATE_FOR_FACTOR,
+    FACTOR_FOR_RATE,
+    COMPOUNDING,
+    SECOND_PARAMETER,
+    STEP_ORDER,
+    SCHEDULE_FOR_NUMBER,
+)
 
 
 @dataclass(frozen=True, order=True)

@@ -12,7 +12,7 @@ from choritsu.lint.finding import COMPOUNDING, FACTOR_FOR_RATE, SECOND_PARAMETER
 from choritsu.lint.imports import called, comes_from
 from choritsu.lint.names import Call
 from choritsu.lint.optimizers import keras_optimizers
-from choritsu.lint.things import Frame, Function
+from choritsu.lint.things import Frame, Function, Schedule
 from choritsu.lint.values import Evaluator
 from choritsu.lint.verdicts import Verdict
 from choritsu.lint.wording import number
@@ -41,7 +41,10 @@ def check_keras(call: Call, evaluator: Evaluator) -> Iterator[Verdict]:
     evaluator.fresh()
     evaluator.passing = True
     try:
-        found = functions(evaluator.values(schedule, Frame(call.site)), evaluator)
+        values = evaluator.values(schedule, Frame(call.site))
+        found = functions(values, evaluator)
+        if not found and any(isinstance(value, Schedule) for value in values):
+            return
         if not found:
             yield Verdict(FACTOR_FOR_RATE, Outcome.unclear, "LearningRateScheduler: the function is not in this file")
         for function in found:

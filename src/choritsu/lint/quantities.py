@@ -84,6 +84,7 @@ class Quantity:
         counter: computed from the epoch or step; not just chosen by it.
         quotient: a counted thing was divided by another.
         rates: the rates in it, by name, also those that were divided out.
+        planned: one of this library's own rates gave it.
     """
 
     number: float | None = None
@@ -94,6 +95,7 @@ class Quantity:
     counter: bool = False
     quotient: bool = False
     rates: frozenset[str] = frozenset()
+    planned: bool = False
 
     @property
     def known(self) -> float | None:
@@ -135,6 +137,7 @@ def _merged(values: Iterable[Quantity], **changes: object) -> Quantity:
         counter=any(part.counter for part in parts),
         quotient=any(part.quotient for part in parts),
         rates=frozenset().union(*(part.rates for part in parts)),
+        planned=any(part.planned for part in parts),
     )
     return replace(result, **changes)  # type: ignore[arg-type]
 
@@ -175,6 +178,9 @@ def over(one: Quantity, other: Quantity) -> Quantity:
     result = times(one, inverse(other))
     if one.known == 0.0:
         result = replace(result, number=0.0)
+    if one.planned and one.unit == 1 and other.unit == 0:
+        # What a plain number divides a schedule of ours by is the rate that becomes 1.
+        result = replace(result, unit=None)
     return replace(result, quotient=result.quotient or (one.counter and other.counter))
 
 

@@ -20,7 +20,7 @@ SKIPPED = frozenset(
     ".eggs .mypy_cache .pytest_cache .ruff_cache .ipynb_checkpoints".split()
 )
 #: A file without any of these has nothing to check.
-KEYWORDS = re.compile(r"LambdaLR|MultiplicativeLR|LearningRateScheduler|lr_scheduler")
+KEYWORDS = re.compile(r"LambdaLR|MultiplicativeLR|LearningRateScheduler|lr_scheduler|choritsu")
 _KEYWORD_BYTES = re.compile(
     "|".join(rf"{word}|{bytes(word, 'utf-16-le').decode('latin-1')}" for word in KEYWORDS.pattern.split("|")).encode(
         "latin-1"
@@ -116,11 +116,12 @@ def _is_environment(directory: Path) -> bool:
     return (directory / "pyvenv.cfg").exists()
 
 
-def read(path: Path) -> Source | None:
+def read(path: Path, *, named: bool = False) -> Source | None:
     """Read one file; None if it has nothing to check.
 
     Args:
         path: a script or a notebook.
+        named: it was asked for by name, so that it is to be readable even with nothing to check.
 
     Raises:
         UnreadableError: it is no Python that can be understood.
@@ -131,9 +132,9 @@ def read(path: Path) -> Source | None:
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
-    if not _KEYWORD_BYTES.search(data):
-        return None
-    return parse(data, str(path))
+    wanted = _KEYWORD_BYTES.search(data) is not None
+    source = parse(data, str(path)) if wanted or named else None
+    return source if wanted else None
 
 
 def parse(data: bytes, path: str) -> Source:

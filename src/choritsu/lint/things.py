@@ -99,7 +99,22 @@ class Made:
     frame: Frame
 
 
-Value: TypeAlias = Quantity | Text | Nothing | Truth | Items | Table | Stranger | Function | Instance | Class | Made
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule of this library.
+
+    Args:
+        unit: 0 for a factor, 1 for a rate.
+        varies: it is a curve that is counted from the start.
+    """
+
+    unit: int
+    varies: bool = False
+
+
+Value: TypeAlias = (
+    Quantity | Text | Nothing | Truth | Items | Table | Stranger | Function | Instance | Class | Made | Schedule
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from choritsu.lint.imports import called, comes_from
 from choritsu.lint.names import Call, dotted
 from choritsu.lint.optimizers import Optimizer, torch_optimizers
 from choritsu.lint.quantities import NO_RATE, Quantity
-from choritsu.lint.things import Frame
+from choritsu.lint.things import Frame, Schedule
 from choritsu.lint.values import Evaluator
 from choritsu.lint.verdicts import Verdict
 from choritsu.lint.wording import number
@@ -42,7 +42,10 @@ def check_torch(call: Call, evaluator: Evaluator) -> Iterator[Verdict]:
     frame = Frame(call.site)
     evaluator.fresh()
     evaluator.passing = False
-    found = functions(evaluator.values(schedule, frame), evaluator)
+    values = evaluator.values(schedule, frame)
+    found = functions(values, evaluator)
+    if not found and any(isinstance(value, Schedule) for value in values):
+        return
     if not found:
         yield Verdict(RATE_FOR_FACTOR, Outcome.unclear, f"{scheduler}: the function is not in this file")
         return
@@ -178,7 +181,10 @@ def _mistake(scheduler: str, curve: Curve, own: Quantity) -> Verdict:
         message += f": the rate used is {named} squared"
     else:
         message += ": the rate used is the product of two rates"
-    fix = "a function that starts from 1, such as lambda epoch: 0.95 ** epoch, or give the optimizer lr=1.0"
+    fix = "a function that starts from 1, such as lambda epoch: 0.95 ** epoch"
+    if any(way.planned for way in curve.ways):
+        fix = "rate.to_torch(optimizer), or divide by the optimizer's own rate"
+    fix += ", or give the optimizer lr=1.0"
     return Verdict(RATE_FOR_FACTOR, Outcome.mistake, message, fix)
 
 

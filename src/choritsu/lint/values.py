@@ -27,6 +27,7 @@ from choritsu.lint.names import (
     parameters,
 )
 from choritsu.lint.options import options
+from choritsu.lint.ours import asked, combined, continued, imported, made
 from choritsu.lint.quantities import Quantity
 from choritsu.lint.statements import ROUNDS, Runner
 from choritsu.lint.things import (
@@ -37,6 +38,7 @@ from choritsu.lint.things import (
     Items,
     Made,
     Nothing,
+    Schedule,
     Stranger,
     Table,
     Text,
@@ -76,6 +78,7 @@ class Evaluator:
     def __init__(self, names: Names) -> None:
         self.names = names
         self.options = options(names)
+        self.ours = imported(names)
         self.bold = False
         self.passing = False
         self._fuel = FUEL
@@ -555,6 +558,9 @@ class Evaluator:
 
     def _operation(self, node: ast.BinOp, frame: Frame) -> list[Value]:
         lefts, rights = self.values(node.left, frame), self.values(node.right, frame)
+        if any(isinstance(value, Schedule) for value in (*lefts, *rights)):
+            single = len(lefts) == len(rights) == 1
+            return [combined(node.op, lefts[0], rights[0]) if single else q.UNKNOWN]
         arrays = [value for value in (*lefts, *rights) if isinstance(value, Items)]
         if arrays and (any(one.array for one in arrays) or not isinstance(node.op, ast.Mult | ast.Add)):
             return [self._elementwise(node, lefts[0], rights[0])]
@@ -706,6 +712,9 @@ class Evaluator:
             return self._partial(node, frame)
         if last == "get" and isinstance(node.func, ast.Attribute) and node.args:
             return self._got(node, node.func, frame)
+        own = (made(node, frame.site, self.names) or continued(node, frame, self)) if self.ours else None
+        if own is not None:
+            return [own]
         callees = (
             self.values(node.func, frame)
             if not isinstance(node.func, ast.Attribute) or self._may_be_own(node.func)
@@ -716,6 +725,8 @@ class Evaluator:
             match callee:
                 case Function():
                     found.extend(self.call(callee, *self._given_arguments(node, frame)))
+                case Schedule():
+                    found.append(asked(callee, node))
                 case Class(scope):
                     arguments, words = self._given_arguments(node, frame)
                     found.append(Instance(scope, arguments, words))

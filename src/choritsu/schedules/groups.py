@@ -45,6 +45,6 @@ def to_torch(
             f"each parameter group takes a Rate or a Factor, got {strangers[0]!r}; make one of a function by "
             "Factor.from_function(f), which scales the group's own rate, or Rate.from_function(f), which sets it"
         )
-    bound = [item.bind(steps_per_epoch=steps_per_epoch, horizon=horizon) for item in listed]
+    bound = [item._stepped(steps_per_epoch, horizon) for item in listed]
     relative = [not isinstance(item, Rate) for item in bound]
     return Scheduler(optimizer, [item.shape for item in bound], relative=relative, replace=replace)

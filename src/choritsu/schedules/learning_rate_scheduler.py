@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from choritsu.schedules.shapes import Function
+from choritsu.schedules.shapes import Function, Shape
 from choritsu.schedules.torch import Scheduler, as_float, set_rate
 from choritsu.schedules.values import Rate
 
@@ -41,10 +41,14 @@ class LearningRateScheduler(Scheduler):
         super().__init__(optimizer, shapes if listed else shapes[0], relative=False, replace=replace)
 
     def _rate(self, index: int, group: dict[str, Any]) -> float:
-        shape = self.shapes[index]
-        if isinstance(shape, Function) and takes_rate(shape.function):
-            return float(shape.function(self.last_epoch, as_float(group["lr"])))  # type: ignore[call-arg]
+        shape: Any = self.shapes[index]
+        if self.asks_for_the_rate(shape):
+            return self._checked(shape.function(self.last_epoch, as_float(group["lr"])))
         return super()._rate(index, group)
+
+    def asks_for_the_rate(self, shape: Shape) -> bool:
+        """Tell whether the rate depends on more than the step."""
+        return isinstance(shape, Function) and takes_rate(shape.function)
 
     def _apply(self, state_dict: dict[str, Any]) -> None:
         # A function of the rate in force cannot be asked again for where it stood.

@@ -43,7 +43,7 @@ def planned(peak: float, form: str, *, warmup: float = 0.0, end: float = 0.0) ->
     rest = share(1.0 - warmup)
     match form:
         case "constant":
-            body: Factor = constant(1.0, steps=rest)
+            body: Factor = constant(1.0)
         case "linear":
             body = linear(1.0, end, steps=rest)
         case "cosine":

@@ -40,6 +40,22 @@ WHOLE = 2**20
 BEGINNING = 2**14
 
 
+def check_compilable(shape: Shape) -> None:
+    """Refuse a shape that shall end in an error.
+
+    Raises:
+        ScheduleError: when it does.
+
+    Example:
+        >>> check_compilable(After(Polynomial(1.0, 0.0, 4), "hold"))
+    """
+    if any(isinstance(node, After) and node.then == "error" for node in everything_in(shape)):
+        raise ScheduleError(
+            'a compiled program cannot raise an error at the end of the schedule; leave out .after("error"), and the '
+            "last value is held"
+        )
+
+
 def tabulated(shape: Shape, horizon: int | None) -> tuple[list[float], bool]:
     """List a shape's values from step 0 on.
 
@@ -51,8 +67,9 @@ def tabulated(shape: Shape, horizon: int | None) -> tuple[list[float], bool]:
         The values, and whether the last of them holds from there on.
 
     Raises:
-        ScheduleError: when a function without an end would be needed beyond the table.
+        ScheduleError: when a function without an end would be needed beyond the table, and see `check_compilable`.
     """
+    check_compilable(shape)
     ends = math.isfinite(shape.length)
     last = math.ceil(shape.length) if ends and shape.length <= WHOLE else BEGINNING
     if isinstance(shape, Constant):
@@ -199,8 +216,7 @@ def _cycles(shape: Repeat, step: Any, xp: Any) -> Any:
 
 def _afterwards(part: Shape, then: str, step: Any, xp: Any) -> Any:
     end = part.length
-    if not math.isfinite(end) or then in ("hold", "error"):
-        # A compiled program cannot raise; the end is held.
+    if not math.isfinite(end) or then == "hold":
         return computed(part, step, xp)
     if then == "repeat":
         return computed(part, xp.mod(step, end), xp)

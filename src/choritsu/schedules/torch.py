@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from choritsu.errors import ScheduleError, ScheduleWarning
 from choritsu.schedules.coding import encoded, phrase
@@ -43,10 +44,11 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
             raise ScheduleError(
                 f"to_torch takes a torch optimizer, got {type(optimizer).__name__}; in Keras write to_keras()"
             )
-        if hasattr(optimizer.step, "_wrapped_by_lr_sched") and not replace:
+        if not replace and (other := _scheduler_of(optimizer)) is not None:
             raise ScheduleError(
-                "the optimizer has a scheduler already, and two would overwrite each other's rates; join the "
-                "schedules first: a.then(b, at=...) or rate * factor. To let go of the old one: replace=True"
+                f"the optimizer has a scheduler already, a {type(other).__name__}, and two would overwrite each "
+                "other's rates; join the schedules first: a.then(b, at=...) or rate * factor. To let go of the old "
+                "one, or to put both into a SequentialLR: replace=True"
             )
         groups = len(optimizer.param_groups)
         self.shapes = list(shapes) if isinstance(shapes, Sequence) else [shapes]
@@ -58,6 +60,11 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
             )
         self._warned = False
         super().__init__(optimizer)
+
+    def _initial_step(self) -> None:
+        # SequentialLR has put the rates back, and begins anew.
+        self.__dict__.pop("_last_lr", None)
+        super()._initial_step()
 
     def get_lr(self) -> list[float | torch.Tensor]:
         """Compute each group's rate at the present step."""
@@ -72,12 +79,23 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
         return [self._rate(0 if self.shared else index, group) for index, group in enumerate(groups)]
 
     def _rate(self, index: int, group: dict[str, Any]) -> float:
-        value = float(self.shapes[index](self.last_epoch))
+        value = self._checked(self.shapes[index](self.last_epoch))
+        return as_float(group["initial_lr"]) * value if self.relative[index] else value
+
+    def asks_for_the_rate(self, shape: Shape) -> bool:  # noqa: ARG002  # what a subclass may need
+        """Tell whether the rate depends on more than the step."""
+        return False
+
+    def _checked(self, given: Any) -> float:
+        try:
+            value = float(given)
+        except (TypeError, ValueError):
+            value = math.nan
         if not 0 <= value < math.inf:
             raise ScheduleError(
-                f"the schedule gives {value!r} at step {self.last_epoch}; it must be finite, at least 0"
+                f"the schedule gives {given!r} at step {self.last_epoch}; it must be a finite number, at least 0"
             )
-        return as_float(group["initial_lr"]) * value if self.relative[index] else value
+        return value
 
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next step, after ``optimizer.step()``.
@@ -150,6 +168,22 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             set_rate(group, as_float(rate))
         self._last_lr = [as_float(group["lr"]) for group in self.optimizer.param_groups]
+
+
+def _scheduler_of(optimizer: torch.optim.Optimizer) -> Any:
+    """Find a scheduler that sets an optimizer's rates and is in use.
+
+    Its mark on the optimizer outlives it, and is left by one that raised an error while it was made.
+    """
+    if not hasattr(optimizer.step, "_wrapped_by_lr_sched"):
+        return None
+    for thing in gc.get_objects():
+        # Nothing is asked of strangers' objects, which may compute what they are asked for.
+        if issubclass(type(thing), LRScheduler) and not issubclass(type(thing), ReduceLROnPlateau):
+            known = vars(thing)
+            if known.get("optimizer") is optimizer and "_last_lr" in known:
+                return thing
+    return None
 
 
 def _described(shape: Shape) -> Any:

@@ -13,7 +13,7 @@ import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, overload
 
 from choritsu.errors import ScheduleError, UnboundError, UnitError
@@ -53,11 +53,16 @@ if TYPE_CHECKING:
 _S = TypeVar("_S", bound="Schedule")
 
 
+#: What each length is counted in, for PyTorch.
+_CALLS = {"steps_per_epoch": "an epoch", "horizon": "the whole run"}
+
+
 class _Missing:
     """Stands for a step that was not given."""
 
 
-@dataclass(frozen=True, repr=False)
+# Slots, because PyTorch's LambdaLR saves, and overwrites on loading, the attributes of the objects that it calls.
+@dataclass(frozen=True, repr=False, slots=True)
 class Schedule:
     """A number for each step of a training; `Rate` and `Factor` are its two kinds.
 
@@ -65,7 +70,7 @@ class Schedule:
     step is, an optimizer update or an epoch, is for the user to say by how often the schedule is stepped.
 
     Args:
-        shape: a number, for a constant, or a shape from this package.
+        shape: a number, for a constant, a shape from this package, or a schedule of the same kind.
 
     Raises:
         UnitError: for a schedule of the other kind.
@@ -79,8 +84,10 @@ class Schedule:
     def __post_init__(self) -> None:
         shape: Any = self.shape
         if isinstance(shape, Schedule):
-            raise UnitError(f"a {type(shape).__name__} is no {type(self).__name__}. {self._conversion}")
-        if is_number(shape):
+            if not isinstance(shape, type(self)):
+                raise UnitError(f"a {type(shape).__name__} is no {type(self).__name__}. {self._conversion}")
+            object.__setattr__(self, "shape", shape.shape)
+        elif is_number(shape):
             object.__setattr__(self, "shape", Constant(self._value(shape, "the value")))
         elif not is_node(shape):
             raise ScheduleError(
@@ -312,11 +319,12 @@ class Schedule:
             step: a number of at least 0.
 
         Raises:
-            UnitError: when PyTorch's `LambdaLR` asks a rate, or Keras' `LearningRateScheduler` a factor.
+            UnitError: when PyTorch's `LambdaLR` or `MultiplicativeLR` asks a rate, or Keras' `LearningRateScheduler` a
+                factor.
             UnboundError: when the schedule counts epochs or shares.
             ScheduleError: when the value is no finite number of at least 0.
         """
-        self._refuse(sys._getframe(1).f_globals.get("__name__", ""))
+        self._refuse(sys._getframe(1))
         # bool is a number to Python, and no step to anybody.
         if not isinstance(step, int | float) or isinstance(step, bool):
             step = self._index(step)
@@ -332,8 +340,8 @@ class Schedule:
             raise ScheduleError(f"{self!r} gives {value!r} at step {step!r}; a {self.unit} is finite and at least 0")
         return float(value)
 
-    def _refuse(self, caller: str) -> None:
-        """Refuse to be asked by a framework that takes the answer for another unit."""
+    def _refuse(self, caller: FrameType) -> None:
+        """Refuse to be asked by a framework that takes the answer for another unit, or the step for something else."""
 
     def _index(self, step: Any) -> int:
         if step is _Missing:
@@ -355,7 +363,7 @@ class Schedule:
         except (TypeError, ValueError):
             raise ScheduleError(f"{self!r} gives {value!r} at step {step!r}; a {self.unit} is a number") from None
 
-    @cached_property
+    @property
     def length(self) -> float:
         """The planned number of steps; `math.inf` where there is no end.
 
@@ -365,7 +373,7 @@ class Schedule:
         length = self.shape.length
         return int(length) if math.isfinite(length) and length == int(length) else length
 
-    @cached_property
+    @property
     def is_bound(self) -> bool:
         """Whether all its lengths are known in steps."""
         return not any(isinstance(value, Duration) for value in everything_in(self.shape))
@@ -413,6 +421,28 @@ class Schedule:
             if value is not None:
                 positive(value, name)
         return type(self)(bound(self.shape, steps_per_epoch, horizon))
+
+    def _stepped(self, steps_per_epoch: float | None, horizon: float | None) -> Self:
+        """Bind for PyTorch, where a step is a call of ``scheduler.step()``."""
+        try:
+            return self.bind(steps_per_epoch=steps_per_epoch, horizon=horizon)
+        except UnboundError:
+            spans = [value for value in everything_in(self.shape) if isinstance(value, Duration)]
+            missing = ["steps_per_epoch"] if steps_per_epoch is None and any(value.epochs for value in spans) else []
+            missing += ["horizon"] if horizon is None and any(value.share for value in spans) else []
+            raise UnboundError(
+                f"{self!r} counts epochs or shares of the run, and scheduler.step() counts its calls; say how many "
+                f"there are in {' and in '.join(_CALLS[name] for name in missing)}: "
+                f"{self.unit}.to_torch(optimizer, {', '.join(f'{name}=...' for name in missing)})"
+            ) from None
+
+    def __lt__(self, other: object) -> bool:
+        raise TypeError(
+            f"{self!r} has a value for each step, and is not compared as a whole; for a framework's own object write "
+            f"{self._how}, for a number schedule(step)"
+        )
+
+    __le__ = __gt__ = __ge__ = __lt__
 
     def __float__(self) -> float:
         raise TypeError(f"{self!r} has a value for each step; ask for one: schedule(step)")
@@ -684,11 +714,19 @@ class Rate(Schedule):
     _conversion: ClassVar[str] = "A factor becomes a rate by multiplication: 0.1 * factor"
     _how: ClassVar[str] = "rate.to_keras(), rate.to_torch(optimizer) or rate.to_optax()"
 
-    def _refuse(self, caller: str) -> None:
-        if caller == "torch.optim.lr_scheduler":
+    def _refuse(self, caller: FrameType) -> None:
+        module = caller.f_globals.get("__name__", "")
+        if module == "torch.optim.lr_scheduler":
+            name = type(caller.f_locals.get("self")).__name__
+            whose = "rate in force" if name == "MultiplicativeLR" else "optimizer's own rate"
             raise UnitError(
-                f"LambdaLR multiplies the optimizer's own rate by what it is given, and {self!r} is a rate already: "
-                "the product would be its square. Write rate.to_torch(optimizer), or give a factor: rate / base_rate"
+                f"{name} multiplies the {whose} by what it is given, and {self!r} is a rate already: the product would "
+                "be its square. Write rate.to_torch(optimizer), or give LambdaLR a factor: rate / base_rate"
+            )
+        if module.endswith("callbacks.learning_rate_scheduler") and not self.is_bound:
+            raise UnboundError(
+                f"Keras' LearningRateScheduler counts epochs, and cannot tell {self!r} how long they are; write "
+                "rate.to_keras_callback()"
             )
 
     def __mul__(self, other: object) -> Rate:
@@ -714,13 +752,14 @@ class Rate(Schedule):
         )
 
     def __rtruediv__(self, other: object) -> Any:
-        raise UnitError(f"{other!r} divided by {self!r} is neither a rate nor a factor; write rate / {other!r}")
+        raise UnitError(f"{other!r} divided by {self!r} is neither a rate nor a factor")
 
     def to_keras(self, *, horizon: int | None = None, gradient_accumulation_steps: int | None = None) -> StepSchedule:
         """Make Keras' own object: a ``LearningRateSchedule``, for ``Adam(learning_rate=...)``.
 
         Read once per optimizer update, also where gradients are accumulated. It is saved and loaded with the model;
-        import ``choritsu.schedules.keras`` before loading.
+        import ``choritsu.schedules.keras`` before loading. A rate that counts epochs or shares of the run is stretched
+        to each ``fit`` when it begins, and goes on where ``initial_epoch`` says; elsewhere write ``rate.bind(...)``.
 
         Args:
             horizon: up to which step the values are computed beforehand, in double precision, and rounded once;
@@ -728,8 +767,11 @@ class Rate(Schedule):
             gradient_accumulation_steps: the optimizer's, where it is wrapped such that it cannot be seen.
 
         Returns:
-            A ``keras.optimizers.schedules.LearningRateSchedule``. While the rate counts epochs or shares it may wait
-            for its length, which a tuner's trial tells it; elsewhere write ``rate.bind(...)`` first.
+            A ``keras.optimizers.schedules.LearningRateSchedule``.
+
+        Raises:
+            ScheduleError: for a function without an end, and for ``.after("error")``, since a compiled program raises
+                none.
         """
         from choritsu.schedules.keras import StepSchedule
 
@@ -771,7 +813,7 @@ class Rate(Schedule):
         """
         from choritsu.schedules.torch import Scheduler
 
-        bound_one = self.bind(steps_per_epoch=steps_per_epoch, horizon=horizon)
+        bound_one = self._stepped(steps_per_epoch, horizon)
         return Scheduler(optimizer, bound_one.shape, relative=False, replace=replace)
 
     def to_optax(self, *, horizon: int | None = None) -> Callable[[Any], Any]:
@@ -801,14 +843,16 @@ class Factor(Schedule):
     _conversion: ClassVar[str] = "A rate becomes a factor by division: rate / base_rate"
     _how: ClassVar[str] = "factor.to_torch(optimizer), or make it a rate first: (0.1 * factor).to_keras()"
 
-    def _refuse(self, caller: str) -> None:
-        if caller.endswith("callbacks.learning_rate_scheduler"):
+    def _refuse(self, caller: FrameType) -> None:
+        module = caller.f_globals.get("__name__", "")
+        if module.endswith("callbacks.learning_rate_scheduler"):
+            near = f": training would run at a rate near {self.shape(0):.3g}" if self.is_bound else ""
             raise UnitError(
-                f"Keras' LearningRateScheduler takes the learning rate itself, and {self!r} is a factor of one: "
-                f"training would run at a rate near {self.shape(0):.3g}. Make it a rate: 1e-3 * factor; or use "
-                "factor.to_keras_callback(), which scales the optimizer's own rate"
+                f"Keras' LearningRateScheduler takes the learning rate itself, and {self!r} is a factor of one{near}. "
+                "Make it a rate: 1e-3 * factor; or use factor.to_keras_callback(), which scales the optimizer's own "
+                "rate"
             )
-        if caller.startswith("optax."):
+        if module.startswith("optax."):
             raise UnitError(
                 f"optax takes the learning rate itself, and {self!r} is a factor of one. Write "
                 "(1e-3 * factor).to_optax()"
@@ -888,7 +932,7 @@ class Factor(Schedule):
         """
         from choritsu.schedules.torch import Scheduler
 
-        bound_one = self.bind(steps_per_epoch=steps_per_epoch, horizon=horizon)
+        bound_one = self._stepped(steps_per_epoch, horizon)
         return Scheduler(optimizer, bound_one.shape, relative=True, replace=replace)
 
     def to_optax(self, base_rate: float | None = None, *, horizon: int | None = None) -> Callable[[Any], Any]:

@@ -58,6 +58,11 @@ class TorchSubject:
             )
         if batch_loss is None and targets is None and is_whole(data):
             raise ScheduleError("tensors need their targets: find_rate(model, x, y, optimizer=..., loss=...)")
+        for name, function in (("loss", loss), ("batch_loss", batch_loss)):
+            if function is not None and not callable(function):
+                raise ScheduleError(
+                    f"{name} is a function of PyTorch's, such as loss=torch.nn.CrossEntropyLoss(), got {function!r}"
+                )
         self.model, self.optimizer = model, optimizer
         self._loss, self._batch_loss = loss, cast(Any, batch_loss)
         self._data, self._targets, self._batch_size = data, targets, batch_size

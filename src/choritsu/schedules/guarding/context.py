@@ -62,6 +62,7 @@ class Guard:
 
     Attributes:
         suspicions: what looked wrong so far, in the order in which it was seen; `report` writes it as text.
+        entered: the frame that entered the block, by its identity, and its line.
     """
 
     def __init__(self, hints: Hints, allowed: frozenset[Trap], make: Callable[[Guard], list[Watch]]) -> None:
@@ -72,6 +73,7 @@ class Guard:
         self._watches: list[Watch] = []
         self._outer: Guard | None = None
         self._whole = True
+        self.entered = (0, 0)
 
     def report(self) -> str:
         """Write what looked wrong, one line each; empty where nothing did."""
@@ -118,6 +120,8 @@ class Guard:
         return self._watches
 
     def __enter__(self) -> Self:
+        frame = sys._getframe(1)
+        self.entered = (id(frame), frame.f_lineno)
         self._outer = _IN_FORCE.get()
         _IN_FORCE.set(self)
         self.run(self._install)

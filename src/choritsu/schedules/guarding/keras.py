@@ -14,21 +14,26 @@ import keras
 from choritsu.schedules.guarding.context import Guard, in_force
 from choritsu.schedules.guarding.patching import patch, unpatch
 from choritsu.schedules.guarding.traps import (
+    FACTOR,
     LEAST_FACTOR,
     Past,
     Plan,
     Suspicion,
+    To,
     asked,
     compounding,
     epochs_for_steps,
     factor_as_rate,
     far_points,
+    gives_rates,
     horizon_long,
     horizon_short,
     is_meant,
+    is_ours,
     may_be_squared,
     not_a_rate,
     plan_of,
+    rates_in,
     restarted_at_epoch,
     second_parameter,
     squared,
@@ -36,7 +41,9 @@ from choritsu.schedules.guarding.traps import (
     two_controllers,
     warmup_long,
 )
-from choritsu.schedules.keras import EpochSchedule, StepSchedule, schedule_of
+from choritsu.schedules.keras import Bind, EpochSchedule, StepSchedule, schedule_of
+from choritsu.schedules.shapes import bound
+from choritsu.schedules.values import Rate
 
 _Scheduler = keras.callbacks.LearningRateScheduler
 
@@ -72,6 +79,8 @@ class _Fit:
     callbacks: list[Any]
     scheduler: Any
     compiled: float | None
+    #: The model was trained before and compiled again since, as people do for fine-tuning.
+    anew: bool
     before: float | None = None
     rates: list[tuple[int, float]] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
@@ -89,6 +98,8 @@ class KerasWatch:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._fits: weakref.WeakKeyDictionary[Any, _Fit] = weakref.WeakKeyDictionary()
+        #: What each model was last trained with.
+        self._optimizers: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
         #: Plans by name and length, with the steps that trainings have planned so far.
         self._plans: dict[Plan, float] = {}
 
@@ -99,7 +110,7 @@ class KerasWatch:
         optimizer = getattr(models[0], "optimizer", None) if models else None
         yield from _statically(callbacks, optimizer)
         scheduler = _only_scheduler(callbacks)
-        if scheduler is not None and not is_meant(scheduler.schedule):
+        if scheduler is not None and not _is_said(scheduler.schedule):
             yield from _asked_once(scheduler.schedule, optimizer)
         for callback in callbacks:
             if isinstance(callback, EpochSchedule) and callback.relative and optimizer is not None:
@@ -130,7 +141,10 @@ class KerasWatch:
         if optimizer is None or getattr(optimizer, "optimizers", None):
             return
         listed = list(callbacks.callbacks)
-        self._fits[callbacks] = _Fit(optimizer, listed, _only_scheduler(listed), _rate(optimizer))
+        former = self._optimizers.get(callbacks.model)
+        anew = former is not None and former() is not optimizer
+        self._optimizers[callbacks.model] = weakref.ref(optimizer)
+        self._fits[callbacks] = _Fit(optimizer, listed, _only_scheduler(listed), _rate(optimizer), anew)
         yield from _statically(listed, optimizer)
 
     def before_epoch(self, callbacks: Any, epoch: int) -> Iterator[Suspicion]:
@@ -155,13 +169,13 @@ class KerasWatch:
         if fit is None or fit.scheduler is None or fit.told or len(fit.rates) >= _EPOCHS_WATCHED:
             return
         now = _rate(fit.optimizer)
-        if now is None or fit.compiled is None or is_meant(fit.scheduler.schedule):
+        if now is None or fit.compiled is None or _is_said(fit.scheduler.schedule):
             fit.told = True
             return
         fit.rates.append((epoch, now))
         name = type(fit.scheduler).__name__
         passed_on = _passes_on(fit.scheduler)
-        found = factor_as_rate(_name(fit.optimizer), fit.compiled, fit.rates, name=name)
+        found = factor_as_rate(_kind(fit.optimizer), fit.compiled, fit.rates, name=name, to=_TO)
         if found is None and passed_on and fit.before:
             fit.ratios.append(now / fit.before)
             if fit.rates[0][0] == 0 and len(fit.ratios) == len(fit.rates) == 4:
@@ -187,9 +201,15 @@ class KerasWatch:
         # Keras' own schedules count batches; ours count updates.
         each = (inner.gradient_accumulation_steps or 1) if isinstance(schedule, StepSchedule) else 1
         # Where the count was lost, the epochs still say how long the whole is.
-        done = int(keras.ops.convert_to_numpy(inner._iterations)) or epoch * steps
+        done = int(keras.ops.convert_to_numpy(inner._iterations)) or (0 if fit.anew else epoch * steps)
         total = (done + (epochs - epoch) * steps) / each
-        plan = _plan(schedule)
+        if _waits(schedule):
+            # It is stretched to the whole, wherever in it this training begins.
+            epochs = next((one.epochs for one in fit.callbacks if isinstance(one, Bind) and one.epochs), epochs)
+            total = epochs * steps / each
+            plan = plan_of(bound(schedule.planned, steps / each, total))
+        else:
+            plan = _plan(schedule)
         if plan is None:
             return
         if steps / each >= 5 and plan.length < total and abs(plan.length - plan.warmup - epochs) < 0.5:
@@ -210,8 +230,24 @@ class KerasWatch:
             self._plans[plan] = max(self._plans.get(plan, 0), total)
 
 
-def _name(optimizer: Any) -> str:
+#: What our values become Keras' own callbacks by.
+_TO: To = "to_keras_callback()"
+
+
+def _kind(optimizer: Any) -> str:
     return type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+
+
+def _name(thing: Any) -> str:
+    """Give the name under which the user knows a callback or schedule."""
+    if type(thing) is EpochSchedule:
+        return f"{'factor' if thing.relative else 'rate'}.to_keras_callback(...)"
+    return "rate.to_keras(...)" if isinstance(thing, StepSchedule) else type(thing).__name__
+
+
+def _is_said(function: Any) -> bool:
+    """Tell whether somebody said that it gives a rate, or that whatever it gives is meant."""
+    return is_meant(function) or (isinstance(function, Rate) and is_ours(function))
 
 
 def _rate(optimizer: Any) -> float | None:
@@ -238,23 +274,24 @@ def _statically(callbacks: list[Any], optimizer: Any) -> Iterator[Suspicion]:
                 yield found
     schedule = None if optimizer is None else schedule_of(optimizer)
     if schedule is not None and (plateaus or any(isinstance(callback, _Scheduler) for callback in setters)):
-        name = type((plateaus or setters)[0]).__name__
+        name = _name((plateaus or setters)[0])
         yield two_controllers(
-            f"the optimizer follows {type(schedule).__name__}, and {name} sets its rate, which Keras refuses when it "
+            f"the optimizer follows {_name(schedule)}, and {name} sets its rate, which Keras refuses when it "
             f"comes to that. Compile with a plain rate, as in Adam(1e-3), or leave {name} out"
         )
         return
     absolute = [callback for callback in setters if not _passes_on(callback)]
     if absolute and plateaus:
-        name = type(absolute[0]).__name__
+        # A factor of ours scales the rate it began with, and knows no other.
+        passed = "; or use the rate that is passed, as in lambda epoch, lr: lr * 0.95"
         yield two_controllers(
-            f"{name} sets the rate anew before each epoch, whatever ReduceLROnPlateau has made of it, which has no "
-            "effect so. Leave one of them out; or use the rate that is passed, as in lambda epoch, lr: lr * 0.95"
+            f"{_name(absolute[0])} sets the rate anew before each epoch, whatever {_name(plateaus[0])} has made of it, "
+            f"which has no effect so. Leave one of them out{passed if isinstance(absolute[0], _Scheduler) else ''}"
         )
     elif len(absolute) > 1:
         yield two_controllers(
-            f"{' and '.join(type(callback).__name__ for callback in absolute)} both set the rate before each epoch, "
-            "and the last one wins. Make them one: rate.then(other, at=...) or rate * factor"
+            f"{' and '.join(map(_name, absolute))} set the rate before each epoch, and the last one wins. "
+            "Make them one: rate.then(other, at=...) or rate * factor"
         )
 
 
@@ -268,8 +305,8 @@ def _asked_once(function: Any, optimizer: Any) -> Iterator[Suspicion]:
     name = "LearningRateScheduler"
     if second_parameter(function) is None:
         told = asked(function, [0])
-        kind = "" if optimizer is None else _name(optimizer)
-        found = factor_as_rate(kind, compiled, told, name=name) if told else None
+        kind = "" if optimizer is None else _kind(optimizer)
+        found = factor_as_rate(kind, compiled, told, name=name, to=_TO) if told else None
     elif not isinstance(function, types.FunctionType | types.MethodType):
         return
     else:
@@ -289,25 +326,28 @@ def _at_rate(function: Any, rate: float) -> Callable[[int], float]:
 
 def _scaled(callback: EpochSchedule, base: float | None, horizon: float | None) -> Iterator[Suspicion]:
     base = callback.base_rate or base
-    if base is None or is_meant(callback.shape) or not may_be_squared(base, None):
+    shape = callback.shape
+    if base is None or is_meant(shape) or not may_be_squared(base, None):
         return
-    values = asked(callback.shape, [0])
-    if values and may_be_squared(base, values[0][1]):
-        found = squared(base, values + asked(callback.shape, far_points(horizon)), name=type(callback).__name__)
+    values = asked(shape, [0])
+    if values and (may_be_squared(base, values[0][1]) or (values[0][1] < FACTOR and rates_in(shape))):
+        values += asked(shape, far_points(horizon))
+        certain = gives_rates(shape, values)
+        found = squared(base, values, name=_name(callback), to=_TO, function=not is_ours(shape), certain=certain)
         if found is not None:
             yield found
 
 
 def _resumed(fit: _Fit, epoch: int) -> Iterator[Suspicion]:
-    if not epoch:
+    if not epoch or fit.anew:
         return
     inner = getattr(fit.optimizer, "inner_optimizer", fit.optimizer)
     if int(keras.ops.convert_to_numpy(inner._iterations)):
         return
     schedule = schedule_of(fit.optimizer)
-    if schedule is not None:
+    if schedule is not None and not _waits(schedule):
         yield restarted_at_epoch(
-            f"{type(schedule).__name__} counts updates, and begins at step 0 again",
+            f"{_name(schedule)} counts updates, and begins at step 0 again",
             epoch,
             "Load the whole model, keras.saving.load_model(path), which keeps the optimizer, and not the weights alone",
         )
@@ -317,6 +357,10 @@ def _resumed(fit: _Fit, epoch: int) -> Iterator[Suspicion]:
             epoch,
             "Load the whole model, keras.saving.load_model(path), or compute the rate from the epoch alone",
         )
+
+
+def _waits(schedule: Any) -> bool:
+    return isinstance(schedule, StepSchedule) and schedule.waits
 
 
 def _plan(schedule: Any) -> Plan | None:

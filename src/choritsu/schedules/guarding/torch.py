@@ -14,8 +14,10 @@ import torch
 from torch.optim import lr_scheduler as schedulers
 
 from choritsu.schedules.guarding.context import Guard, in_force
+from choritsu.schedules.guarding.loops import runs_through
 from choritsu.schedules.guarding.patching import patch, unpatch
 from choritsu.schedules.guarding.traps import (
+    FACTOR,
     Past,
     Plan,
     Suspicion,
@@ -26,15 +28,20 @@ from choritsu.schedules.guarding.traps import (
     compounding,
     factor_as_rate,
     far_points,
+    functions_in,
+    gives_rates,
     is_meant,
+    is_ours,
     may_be_squared,
     out_of_order,
     plan_of,
+    rates_in,
     restarted,
     squared,
     two_controllers,
 )
 from choritsu.schedules.torch import Scheduler
+from choritsu.schedules.values import Schedule
 
 #: Those whose constructors do not call the first one's.
 _PATCHED = (
@@ -108,6 +115,8 @@ class _Seen:
     first: int = 0
     used: int = 0
     updates: int = 0
+    #: No loop around the first update can be left early.
+    whole: bool = False
 
 
 @dataclass(eq=False)
@@ -133,6 +142,9 @@ class _Optimizer:
             if scheduler is not None:
                 one.used = scheduler.last_epoch
                 one.updates += 1
+                # The first updates may have been a trial run; looked at ever more seldom.
+                if one.whole and one.updates & (one.updates - 1) == 0:
+                    one.whole = runs_through(sys._getframe(), self.guard.entered)
 
     def _first(self, optimizer: Any) -> Iterator[Suspicion]:
         self.top = []
@@ -143,6 +155,9 @@ class _Optimizer:
             if one in self.top and not one.updates:
                 one.first = one.used = scheduler.last_epoch
                 one.plan = _plan(scheduler)
+                # One that goes on from a checkpoint may be one of several parts.
+                begins = one.plan is not None and one.first == 0 and not optimizer.state
+                one.whole = begins and runs_through(sys._getframe(), self.guard.entered)
                 yield from _at_first(one, scheduler, optimizer)
                 yield from _too_short_or_long(one.plan, self.guard)
 
@@ -157,8 +172,9 @@ class _Optimizer:
             other = next(one for one, _ in moved if one is not overwriting)
             yield two_controllers(
                 f"{overwriting.name} and {other.name} step one optimizer side by side: {overwriting.name} computes the "
-                f"rate anew each time, so that one of the two has no effect. Join them, as in rate.then(other, "
-                "at=...) or rate * factor; or step one only, and then the other, as SequentialLR does"
+                f"rate anew at each step, whatever {other.name} has made of it, which does not last so. Join them, as "
+                "in rate.then(other, at=...) or rate * factor; or step one only, and then the other, as SequentialLR "
+                "does"
             )
 
 
@@ -244,7 +260,7 @@ class TorchWatch:
         for record in self._optimizers:
             for one in record.top or ():
                 if one.plan is not None and self._guard.hints.horizon is None:
-                    found = against_run(one.plan, one.used, one.used - one.first, one.updates)
+                    found = against_run(one.plan, one.used, one.used - one.first, one.updates, whole=one.whole)
                     if found is not None:
                         yield found
 
@@ -270,7 +286,7 @@ class TorchWatch:
         # These two have written `initial_lr` by now themselves.
         own = isinstance(scheduler, schedulers.OneCycleLR | schedulers.CyclicLR)
         loaded = before.rates if before is not None and before.loaded and not own else None
-        name = type(scheduler).__name__
+        name = _name(scheduler)
         record.seen.append(_Seen(weakref.ref(scheduler), name, scheduler.last_epoch, loaded, fresh, skipped))
         record.top = None
         yield from _values(scheduler, name, optimizer, before, self._guard.hints.horizon)
@@ -280,6 +296,14 @@ class TorchWatch:
 
 
 # -- what the functions give -----------------------------------------------------------------------
+
+
+def _name(scheduler: Any) -> str:
+    """Give the name under which the user knows a scheduler."""
+    if type(scheduler) is not Scheduler:
+        return type(scheduler).__name__
+    kinds = {"factor" if relative else "rate" for relative in scheduler.relative}
+    return f"{kinds.pop()}.to_torch(...)" if len(kinds) == 1 else "to_torch(...)"
 
 
 def _values(
@@ -299,9 +323,11 @@ def _values(
     if isinstance(scheduler, schedulers.MultiplicativeLR):
         found = _multiplied(functions, base, name)
     elif isinstance(scheduler, Scheduler) and not any(scheduler.relative):
-        if scheduler.last_epoch == 0 and before is not None:
+        # A rate that is made of our own curves was called a rate by the user.
+        if scheduler.last_epoch == 0 and before is not None and any(map(functions_in, functions)):
             now = max(_rates(optimizer))
-            found = factor_as_rate(type(optimizer).__name__, max(before.rates), [(0, now)], name=name)
+            kind = type(optimizer).__name__
+            found = factor_as_rate(kind, max(before.rates), [(0, now)], name=name, to="to_torch(optimizer)")
     elif not isinstance(scheduler, Scheduler) or all(scheduler.relative):
         found = _scaled(scheduler, functions, base, name, horizon)
     if found is not None:
@@ -309,22 +335,21 @@ def _values(
 
 
 def _scaled(scheduler: Any, functions: list[Any], base: float, name: str, horizon: float | None) -> Suspicion | None:
-    first: float | None = None
+    first = 0.0
     if scheduler.last_epoch == 0:
         # PyTorch has asked for the first already.
         pairs = [(float(group["lr"]), float(group["initial_lr"])) for group in scheduler.optimizer.param_groups]
         first = max((rate / initial for rate, initial in pairs if initial), default=0.0)
-    if not may_be_squared(base, first):
+    if not may_be_squared(base, first) and not (first < FACTOR and any(map(rates_in, functions))):
         return None
-    begin = [] if first is None else [(0, first)]
-    points: list[tuple[int, float]] = []
-    for function in functions:
-        told = asked(function, far_points(horizon) if begin else [0, *far_points(horizon)])
-        if not told:
-            return None
-        points += told
+    told = [asked(function, [0, *far_points(horizon)]) for function in functions]
+    if any(len(values) < 2 for values in told):
+        return None
+    certain = all(gives_rates(function, values) for function, values in zip(functions, told, strict=True))
     # Sorted, so that a rise at the end is seen as one.
-    return squared(base, [*begin, *sorted(points)], name=name)
+    points = sorted(point for values in told for point in values)
+    ours = all(map(is_ours, functions))
+    return squared(base, points, name=name, to="to_torch(optimizer)", function=not ours, certain=certain)
 
 
 def _multiplied(functions: list[Any], base: float, name: str) -> Suspicion | None:
@@ -332,7 +357,9 @@ def _multiplied(functions: list[Any], base: float, name: str) -> Suspicion | Non
         given = [point for step in range(4) for point in asked(function, [step])]
         if len(given) < 4:
             return None
-        found = collapsing(base, given[1:], name=name) or compounding(base, [value for _, value in given], name=name)
+        certain = gives_rates(function, given)
+        found = collapsing(base, given[1:], name=name, certain=certain)
+        found = found or compounding(base, [value for _, value in given], name=name)
         if found is not None:
             return found
     return None
@@ -372,7 +399,8 @@ def _plan(scheduler: Any) -> Plan | None:
         case schedulers.SequentialLR():
             return _of_sequence(scheduler)
         case schedulers.LambdaLR():
-            return _of_function(scheduler.lr_lambdas[0])
+            function = scheduler.lr_lambdas[0]
+            return plan_of(function.shape) if isinstance(function, Schedule) else _of_function(function)
     return None
 
 

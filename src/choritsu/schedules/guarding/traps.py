@@ -22,6 +22,7 @@ from choritsu.errors import ScheduleError
 from choritsu.schedules.coding import phrase
 from choritsu.schedules.durations import Duration
 from choritsu.schedules.shapes import Function, Quotient, Scale, Shape, Warmup, everything_in, is_node
+from choritsu.schedules.values import Rate, Schedule
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -107,10 +108,26 @@ def meant(function: _F) -> _F:
 
 
 def is_meant(function: Any) -> bool:
-    """Tell whether a function, or one inside a shape, was marked by `meant`."""
-    if is_node(function):
-        return any(is_meant(node.function) for node in everything_in(function) if isinstance(node, Function))
-    return bool(getattr(function, _MARK, False))
+    """Tell whether a function, or one inside a schedule or shape, was marked by `meant`."""
+    return any(getattr(inner, _MARK, False) for inner in (function, *functions_in(function)))
+
+
+def functions_in(thing: Any) -> list[Any]:
+    """List the user's functions inside a schedule or a shape; none where it consists of ours alone.
+
+    Example:
+        >>> functions_in(Rate.from_function(abs).warmup(3)), functions_in(Rate(0.1))
+        ([<built-in function abs>], [])
+    """
+    shape = thing.shape if isinstance(thing, Schedule) else thing
+    if not is_node(shape):
+        return []
+    return [node.function for node in everything_in(shape) if isinstance(node, Function)]
+
+
+def is_ours(thing: Any) -> bool:
+    """Tell whether a schedule or shape consists of our own curves alone: nothing is hidden in a function."""
+    return (isinstance(thing, Schedule) or is_node(thing)) and not functions_in(thing)
 
 
 # -- asking a user's function ----------------------------------------------------------------------
@@ -158,7 +175,8 @@ def asked(function: Any, points: Iterable[int]) -> list[Point]:
 def _safe(function: Any) -> Callable[[int], Any] | None:
     if isinstance(function, functools.partial):
         return function if _safe(function.func) is function.func else None
-    if is_node(function) or isinstance(function, types.FunctionType | types.MethodType | types.BuiltinFunctionType):
+    plain = types.FunctionType | types.MethodType | types.BuiltinFunctionType
+    if is_node(function) or isinstance(function, Schedule | plain):
         return function  # type: ignore[no-any-return]
     if all(_is_plain(value) for value in getattr(function, "__dict__", {"": object()}).values()):
         return copy.deepcopy(function)  # type: ignore[no-any-return]
@@ -192,7 +210,13 @@ def may_be_squared(base: float, first: float | None) -> bool:
     return 0 < base < FACTOR and (first is None or first <= max(base * 1.001, _TINY))
 
 
-def squared(base: float, values: Sequence[Point], *, name: str) -> Suspicion | None:
+#: What a framework's own object is made of a schedule by.
+To: TypeAlias = Literal["to_torch(optimizer)", "to_keras_callback()"]
+
+
+def squared(
+    base: float, values: Sequence[Point], *, name: str, to: To, function: bool = True, certain: bool = False
+) -> Suspicion | None:
     """Suspect that factors are rates, and that each is multiplied by the rate once more.
 
     The largest factor equals the optimizer's rate, or all are so small that no rate worth the name is left.
@@ -200,63 +224,151 @@ def squared(base: float, values: Sequence[Point], *, name: str) -> Suspicion | N
     Args:
         base: the largest rate of the optimizer's groups.
         values: what the function gave, over all the training.
-        name: of the scheduler.
+        name: of the scheduler, as the user wrote it.
+        to: what the framework's own object is made by.
+        function: whether the user wrote a function, and not one of our factors.
+        certain: they are known to be rates.
 
     Example:
-        >>> squared(1e-3, [(0, 1e-3), (10, 1e-4)], name="LambdaLR").numbers
+        >>> squared(1e-3, [(0, 1e-3), (10, 1e-4)], name="LambdaLR", to="to_torch(optimizer)").numbers
         {'base': 0.001, 'value': 0.001, 'rate': 1e-06}
-        >>> squared(1e-3, [(0, 1.0)], name="LambdaLR")
+        >>> squared(1e-3, [(0, 1.0)], name="LambdaLR", to="to_torch(optimizer)")
     """
     known = [(step, value) for step, value in values if math.isfinite(value)]
     if not known or not may_be_squared(base, None):
         return None
     step, top = max(known, key=lambda point: point[1])
-    still_rises = step == known[-1][0] and known[0][1] < top
-    if not 0 < top < FACTOR or still_rises:
+    if not 0 < top < FACTOR:
         return None
-    same = math.isclose(top, base, rel_tol=1e-3)
-    vanishes = top <= _TINY and base < 0.1 and base * top < 1e-5 and top >= base / 100
-    if not same and not vanishes:
-        return None
+    if not certain:
+        still_rises = step == known[-1][0] and known[0][1] < top
+        same = math.isclose(top, base, rel_tol=1e-3)
+        vanishes = top <= _TINY and base < 0.1 and base * top < 1e-5 and top >= base / 100
+        if still_rises or not (same or vanishes):
+            return None
+    what, cure = "the function" if function else "the factor", f"Let it begin at 1; or write (1.0 * factor).{to}"
+    if certain:
+        cure = f"Write rate.{to}; or return a factor, rate(epoch) / {base:.3g}"
+    elif function:
+        cure = (
+            "Return a factor, such as lambda epoch: (10 - epoch) / 10; or keep the function f and write "
+            f"ct.schedules.Rate.from_function(f).{to}"
+        )
+    one = "give the optimizer lr=1.0" if to == "to_torch(optimizer)" else "compile with a rate of 1.0"
     return Suspicion(
         Trap.SQUARED_RATE,
-        f"{name} multiplies the optimizer's rate by what the function gives, and the function gives rates: "
+        f"{name} multiplies the optimizer's rate by what {what} gives, and {what} gives rates: "
         f"{base:.3g} × {top:.3g} = {base * top:.3g} is the rate at epoch {step}"  # noqa: RUF001
-        f"{', the highest' if step else ''}. Return a factor, such as lambda epoch: (10 - epoch) / 10; or keep the "
-        "function f and write ct.schedules.Rate.from_function(f).to_torch(optimizer); or give the optimizer lr=1.0",
+        f"{', the highest' if step else ''}. {cure}; or {one}",
         {"base": base, "value": top, "rate": base * top},
     )
+
+
+#: How far into what a function uses a rate is looked for.
+_DEEP = 3
+_MANY = 100
+
+
+def gives_rates(function: Any, values: Iterable[Point]) -> bool:
+    """Tell whether a function passes on what a `Rate` gives, unchanged: these are rates beyond doubt.
+
+    Args:
+        function: the user's.
+        values: what it gave.
+
+    Example:
+        >>> rate = Rate.linear(0.1, 0.0, steps=10)
+        >>> gives_rates(lambda epoch: rate(epoch), [(0, 0.1), (1, 0.09)])
+        True
+        >>> gives_rates(lambda epoch: rate(epoch) / 0.1, [(0, 1.0), (1, 0.9)])
+        False
+    """
+    given = [(step, value) for step, value in values if value]
+    return bool(given) and any(
+        is_ours(rate) and all(_same(rate, step, value) for step, value in given) for rate in rates_in(function)
+    )
+
+
+def _same(rate: Rate, step: int, value: float) -> bool:
+    return rate.is_bound and math.isclose(rate(step), value, rel_tol=1e-6)
+
+
+def rates_in(function: Any) -> list[Rate]:
+    """Find the rates that a function uses: by name, as a default, or of the objects it uses."""
+    found: list[Rate] = []
+    seen: set[int] = set()
+    waiting = [(function, _DEEP)]
+    while waiting and len(seen) < _MANY:
+        thing, left = waiting.pop(0)
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, Rate):
+            found.append(thing)
+        elif left:
+            waiting += [(part, left - 1) for part in _used(thing)]
+    return found
+
+
+def _used(thing: Any) -> Iterable[Any]:
+    match thing:
+        case types.FunctionType():
+            cells = [cell.cell_contents for cell in thing.__closure__ or () if cell != types.CellType()]
+            named = [thing.__globals__[name] for name in thing.__code__.co_names if name in thing.__globals__]
+            defaults = [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
+            return [*cells, *named, *defaults]
+        case functools.partial():
+            return [thing.func, *thing.args, *thing.keywords.values()]
+        case types.MethodType():
+            return [thing.__func__, thing.__self__]
+        case list() | tuple():
+            return list(thing[:_MANY])
+        case dict():
+            return list(thing.values())[:_MANY]
+        case types.ModuleType() | type():
+            return []
+        case _ if is_node(thing):
+            return functions_in(thing)
+    # An object's own values; what it computes is not asked for.
+    called = [type(thing).__call__] if callable(thing) else []
+    return [*list(getattr(thing, "__dict__", {}).values())[:_MANY], *called]
 
 
 _ADAPTIVE = {"adam", "adamw", "nadam", "radam", "adamax", "rmsprop", "lion", "lamb", "adafactor"}
 
 
-def factor_as_rate(optimizer: str, compiled: float | None, values: Sequence[Point], *, name: str) -> Suspicion | None:
+def factor_as_rate(
+    optimizer: str, compiled: float | None, values: Sequence[Point], *, name: str, to: To
+) -> Suspicion | None:
     """Suspect that rates are factors, and that training runs at a rate near 1.
 
     Args:
         optimizer: its class' name.
         compiled: the rate that it had before; None where that is not known.
         values: the rates it was given since, from the first epoch on.
-        name: of the scheduler.
+        name: of the scheduler, as the user wrote it.
+        to: what the framework's own object is made by.
 
     Example:
-        >>> factor_as_rate("Adam", 1e-3, [(0, 1.0)], name="LearningRateScheduler").numbers["rate"]
+        >>> told = factor_as_rate("Adam", 1e-3, [(0, 1.0)], name="LearningRateScheduler", to="to_keras_callback()")
+        >>> told.numbers["rate"]
         1.0
-        >>> factor_as_rate("SGD", 0.5, [(0, 0.5)], name="LearningRateScheduler")
+        >>> factor_as_rate("SGD", 0.5, [(0, 0.5)], name="LearningRateScheduler", to="to_keras_callback()")
     """
     (_, first), (epoch, now) = values[0], values[-1]
+    # Single precision makes a little more of 0.1 than it is.
+    jump = math.inf if compiled is None else 10 * compiled * (1 - 1e-6)
     begun = first == 0 or first >= LEAST_FACTOR
     if compiled is None:
         suspect = FACTOR <= now <= 1 and len(values) == 1
     elif compiled <= 0:
         return None
     elif optimizer.lower() in _ADAPTIVE:
-        large = now >= FACTOR and now >= 10 * compiled and begun
+        large = now >= FACTOR and now >= jump and begun
         suspect = large or (len(values) == 1 and now >= 0.1 and now > 100.001 * compiled)
     else:
         # Rates above 1 are common for SGD with large batches; factors hardly exceed 1.
-        suspect = now >= FACTOR and max(rate for _, rate in values) <= 1.000001 and now >= 10 * compiled and begun
+        suspect = now >= FACTOR and max(rate for _, rate in values) <= 1.000001 and now >= jump and begun
     if not suspect:
         return None
     base = "0.001" if compiled is None else f"{compiled:.3g}"
@@ -265,7 +377,7 @@ def factor_as_rate(optimizer: str, compiled: float | None, values: Sequence[Poin
         Trap.FACTOR_AS_RATE,
         f"{name} takes the learning rate itself, and the function gives {now:.3g} at epoch {epoch}{was}: that looks "
         f"like a factor of a rate. Return the rate, {base} * factor; or keep the function f and write "
-        "ct.schedules.Factor.from_function(f).to_keras_callback()",
+        f"ct.schedules.Factor.from_function(f).{to}",
         {"rate": now, **({} if compiled is None else {"compiled": compiled})},
     )
 
@@ -335,15 +447,17 @@ def compounding(base: float, ratios: Sequence[float], *, name: str) -> Suspicion
     )
 
 
-def collapsing(base: float, values: Sequence[Point], *, name: str) -> Suspicion | None:
+def collapsing(base: float, values: Sequence[Point], *, name: str, certain: bool = False) -> Suspicion | None:
     """Suspect that a rate is multiplied up again and again.
 
     Args:
         base: the optimizer's rate.
         values: what it is multiplied by at steps 1, 2 and 3.
         name: of the scheduler.
+        certain: they are known to be rates.
     """
-    if len(values) < 3 or not all(0 < value <= _TINY for _, value in values):
+    most = FACTOR if certain else _TINY
+    if len(values) < 3 or not all(0 < value <= most for _, value in values):
         return None
     rates = base * values[0][1], base * values[0][1] * values[1][1]
     return Suspicion(
@@ -475,7 +589,7 @@ def against_horizon(plan: Plan, horizon: float, steps_per_epoch: float | None) -
     return horizon_long(plan, horizon) if plan.length > 1.05 * horizon else None
 
 
-def against_run(plan: Plan, used: int, stepped: int, updates: int) -> Suspicion | None:
+def against_run(plan: Plan, used: int, stepped: int, updates: int, *, whole: bool = False) -> Suspicion | None:
     """Compare a schedule with a training that has ended, and might have been ended early.
 
     Args:
@@ -483,6 +597,7 @@ def against_run(plan: Plan, used: int, stepped: int, updates: int) -> Suspicion 
         used: its step at the last update.
         stepped: how often it went on, between the first update and the last.
         updates: how many updates there were.
+        whole: it was surely not ended early.
 
     Example:
         >>> plan = Plan("CosineAnnealingLR", 10, "rises", setting="T_max={}")
@@ -505,7 +620,9 @@ def against_run(plan: Plan, used: int, stepped: int, updates: int) -> Suspicion 
         return horizon_short(plan, total)
     if updates >= 5 * (stepped + 1) and 0.5 <= updates / plan.length <= 1.5:
         return steps_for_epochs(plan, total, updates)
-    return warmup_long(plan, total) if plan.warmup > total else None
+    if plan.warmup > total:
+        return warmup_long(plan, total)
+    return horizon_long(plan, total) if whole and plan.length >= 3 * total else None
 
 
 def _about(one: float, other: float) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from choritsu.errors import ScheduleError
 from choritsu.schedules.readers.checks import sampled, verified, whole
+from choritsu.schedules.shapes import is_node
 from choritsu.schedules.values import Factor, Rate
 
 
@@ -14,7 +15,7 @@ def from_keras(schedule: Any) -> Rate:
 
     All six classes are read, and compared with what they give before they are returned. Keras computes in single
     precision; the rate that was read has the numbers that the schedule was made with, in double precision. A cyclic
-    ``PolynomialDecay`` is the same at whole steps only.
+    ``PolynomialDecay`` is the same at whole steps only. Of `Rate.to_keras` it gives the rate back.
 
     Args:
         schedule: of class ``CosineDecay``, ``CosineDecayRestarts``, ``ExponentialDecay``, ``InverseTimeDecay``,
@@ -32,6 +33,8 @@ def from_keras(schedule: Any) -> Rate:
         Rate(cosine(0.1, 0.05, steps=100))
     """
     kind = type(schedule)
+    if kind.__module__ == "choritsu.schedules.keras" and is_node(getattr(schedule, "planned", None)):
+        return Rate(schedule.planned)
     if not kind.__module__.startswith("keras.src.optimizers.schedules."):
         raise ScheduleError(
             "from_keras reads the schedules of keras.optimizers.schedules, got "

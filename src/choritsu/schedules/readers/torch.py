@@ -17,6 +17,10 @@ _Read: TypeAlias = Factor | Rate | tuple[Factor, ...] | tuple[Rate, ...]
 _MULTIPLYING = "StepLR MultiStepLR ConstantLR LinearLR ExponentialLR PolynomialLR".split()
 
 
+#: Where our own schedulers are made.
+_OURS = ("choritsu.schedules.torch", "choritsu.schedules.learning_rate_scheduler")
+
+
 def from_torch(scheduler: Any) -> _Read:
     """Read a scheduler of ``torch.optim.lr_scheduler``.
 
@@ -27,6 +31,8 @@ def from_torch(scheduler: Any) -> _Read:
     Steps are those of ``scheduler.step()``, counted from the beginning of the training, wherever it stands now. After
     the last step of ``OneCycleLR`` its last rate is held, where PyTorch gives one more, of no meaning, and then raises
     an error. The momentum that ``CyclicLR`` and ``OneCycleLR`` change as well is not read.
+
+    Of `Rate.to_torch`, `Factor.to_torch` and our `LearningRateScheduler` the schedule comes back as it was.
 
     Args:
         scheduler: as its constructor made it; its optimizer is not changed.
@@ -58,7 +64,7 @@ def from_torch(scheduler: Any) -> _Read:
 
 def _name(scheduler: Any) -> str:
     kind = type(scheduler)
-    if kind.__module__ != "torch.optim.lr_scheduler":
+    if kind.__module__ not in _OURS and kind.__module__ != "torch.optim.lr_scheduler":
         raise ScheduleError(
             f"from_torch reads the schedulers of torch.optim.lr_scheduler, got {kind.__module__}.{kind.__qualname__}; "
             "write down what it does: Factor.from_function(lambda step: ...)"
@@ -81,6 +87,8 @@ def _groups(scheduler: Any) -> list[_Either]:
                 "comes of it: exponential(decay=0.95) for a constant function, else Factor.from_function(f) where f is "
                 "the product of all steps so far"
             )
+        case "Scheduler" | "LearningRateScheduler":
+            return _own(scheduler)
         case "SequentialLR":
             return _sequence(scheduler)
         case "ChainedScheduler":
@@ -101,6 +109,17 @@ def _groups(scheduler: Any) -> list[_Either]:
         case "OneCycleLR":
             return [_one_cycle(scheduler, group) for group in scheduler.optimizer.param_groups]
     return [_multiplied(scheduler, name)] * len(scheduler.base_lrs)
+
+
+def _own(scheduler: Any) -> list[_Either]:
+    for shape in scheduler.shapes:
+        if scheduler.asks_for_the_rate(shape):
+            raise ScheduleError(
+                "a function of the epoch and the rate in force cannot be read; the rate is no function of the step"
+            )
+    kinds = [Factor if relative else Rate for relative in scheduler.relative]
+    read = [kind(shape) for kind, shape in zip(kinds, scheduler.shapes, strict=True)]
+    return read * len(scheduler.optimizer.param_groups) if scheduler.shared else read
 
 
 def _multiplied(scheduler: Any, name: str) -> Factor:

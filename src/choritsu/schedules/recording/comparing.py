@@ -95,10 +95,16 @@ class Recorder:
             A comparison, true where all was equal; written out, it says where it was not.
 
         Raises:
-            ScheduleError: for a `Factor`, which is no rate.
+            ScheduleError: for a `Factor`, which is no rate, for what is no schedule, and for a parameter group that the
+                optimizer has not.
         """
         if isinstance(schedule, Factor):
             raise ScheduleError(f"{schedule!r} is a factor of a rate; compare with the rate: base_rate * factor")
+        if not callable(schedule):
+            raise ScheduleError(
+                f"compare takes a Rate or a function that gives one, got {schedule!r}; for the same rate at all times "
+                "write ct.schedules.Rate(1e-3)"
+            )
         used = self._of_group(group)
         at = range(begin, begin + len(used))
         declared = tuple(float(schedule(step)) for step in at)

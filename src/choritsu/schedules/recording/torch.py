@@ -88,4 +88,8 @@ class TorchRecorder(Recorder):
             noted.append(rate)
 
     def _of_group(self, group: int) -> list[float]:
+        if group not in range(len(self.groups)):
+            raise ScheduleError(
+                f"the optimizer's parameter groups are numbered from 0 to {len(self.groups) - 1}, got group={group!r}"
+            )
         return self.groups[group]
