@@ -12,10 +12,10 @@ pytest.register_assert_rewrite("choritsu.testing.oracles")
 import choritsu as ct  # noqa: E402
 from choritsu.chance import unit  # noqa: E402
 from choritsu.decisions import Done, Start  # noqa: E402
-from choritsu.oracles import Grid, QuasiRandom, Random, RandomSearchOracle  # noqa: E402
+from choritsu.oracles import ASHA, Grid, Hyperband, QuasiRandom, Random, RandomSearchOracle  # noqa: E402
 from choritsu.space import Boolean, Choice, Condition, Fixed, Float, Int, Space  # noqa: E402
 from choritsu.stores import MemoryStore  # noqa: E402
-from choritsu.testing.oracles import OracleContract, hardship, misfit, same  # noqa: E402
+from choritsu.testing.oracles import BudgetedContract, OracleContract, hardship, misfit, same  # noqa: E402
 from choritsu.testing.virtual import curves, played, run_search  # noqa: E402
 from choritsu.trials import Claimed, History, Objective, Status  # noqa: E402
 
@@ -42,6 +42,35 @@ class TestGrid(OracleContract):
 
     def make_oracle(self, seed):
         return Grid()
+
+
+class TestHyperband(BudgetedContract):
+    exhaustive = False
+    endless = False
+
+    def make_oracle(self, seed):
+        return Hyperband(max_epochs=27, seed=seed)
+
+
+class TestHyperbandOfGridPoints(BudgetedContract):
+    endless = False
+
+    def make_oracle(self, seed):
+        return Hyperband(max_epochs=9, hyperband_iterations=None, seed=seed, oracle=Grid())
+
+    def cohort(self, history, trial):
+        # Each iteration is a competition of its own.
+        first = super().cohort(history, trial)
+        rivals = [other.number for other in history if super(type(self), self).cohort(history, other) == first]
+        taking = [n for n in rivals if history[n].rungs or history[n].status is not Status.REFUSED]
+        return first, taking.index(trial.number) // {1: 9, 3: 5, 9: 3}[first] if trial.number in taking else None
+
+
+class TestASHA(BudgetedContract):
+    factor = None
+
+    def make_oracle(self, seed):
+        return ASHA(max_epochs=9, seed=seed)
 
 
 ORACLES = [Random(seed=1), QuasiRandom(seed=1), Grid()]

@@ -592,11 +592,13 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
             return replace(
                 trial,
                 status=final if event.final else Status.INTERRUPTED,
-                values=event.values,
+                values=event.values if trial.result is None else trial.values,
                 failures=trial.failures + 1,
                 message=event.message,
                 traceback=event.traceback,
             )
+        case Refused() if trial.result is not None:
+            return replace(trial, status=Status.COMPLETED, message=event.message)
         case Refused():
             return replace(trial, status=Status.REFUSED, values=event.values, message=event.message)
         case Interrupted():

@@ -1,15 +1,21 @@
 """What to try next. Pure: (history, number) in, a decision out."""
 
+from choritsu.oracles.asha import ASHA as ASHA
 from choritsu.oracles.base import Budgeted as Budgeted
 from choritsu.oracles.base import Curves as Curves
 from choritsu.oracles.base import Horizon as Horizon
 from choritsu.oracles.base import Oracle as Oracle
 from choritsu.oracles.base import Stopper as Stopper
 from choritsu.oracles.grid import Grid as Grid
+from choritsu.oracles.hyperband import Hyperband as Hyperband
 from choritsu.oracles.quasirandom import QuasiRandom as QuasiRandom
 from choritsu.oracles.random import Random as Random
+from choritsu.oracles.settings import ASHAOracle as ASHAOracle
 from choritsu.oracles.settings import GridSearchOracle as GridSearchOracle
+from choritsu.oracles.settings import HyperbandOracle as HyperbandOracle
 from choritsu.oracles.settings import OracleSettings as OracleSettings
 from choritsu.oracles.settings import QuasiRandomSearchOracle as QuasiRandomSearchOracle
 from choritsu.oracles.settings import RandomSearchOracle as RandomSearchOracle
 from choritsu.oracles.settings import settings_for as settings_for
+from choritsu.oracles.stoppers import ASHAStopper as ASHAStopper
+from choritsu.oracles.stoppers import MedianStopper as MedianStopper

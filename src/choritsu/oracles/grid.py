@@ -20,8 +20,8 @@ class Grid:
 
     Example:
         >>> from choritsu.space import Boolean, Space
-        >>> Grid().suggest(History(Space((Boolean("deep", default=True),))), 0)
-        Start(values={'deep': True})
+        >>> Grid().suggest(History(Space((Boolean("deep", default=True),))), 0).values
+        {'deep': True}
     """
 
     fill: ClassVar[Fill] = "default"

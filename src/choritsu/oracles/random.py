@@ -74,7 +74,9 @@ def first_untried(history: History, draw: Callable[[int], dict[str, Any]], choic
 
 def looks_around(history: History) -> bool:
     """Tell whether a trial is running that was started without knowing of any parameter: nobody knows its values."""
-    return any(not trial.suggested and not trial.enqueued for trial in history.having(Status.RUNNING))
+    return any(
+        not trial.suggested and not trial.enqueued and trial.result is None for trial in history.having(Status.RUNNING)
+    )
 
 
 def exhausted(history: History) -> Done:

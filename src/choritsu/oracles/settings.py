@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from choritsu.oracles.base import Oracle
+from choritsu.oracles.asha import ASHA
+from choritsu.oracles.base import Horizon, Oracle
 from choritsu.oracles.grid import Grid
+from choritsu.oracles.hyperband import Hyperband
 from choritsu.oracles.quasirandom import QuasiRandom
 from choritsu.oracles.random import Random
 
@@ -132,6 +134,78 @@ def QuasiRandomSearchOracle(
     return OracleSettings(
         "QuasiRandomSearch",
         QuasiRandom,
+        objective,
+        max_trials,
+        seed,
+        hyperparameters,
+        allow_new_entries,
+        tune_new_entries,
+        max_retries_per_trial,
+        max_consecutive_failed_trials,
+    )
+
+
+def HyperbandOracle(
+    objective: Any = None,
+    max_epochs: int = 100,
+    factor: int = 3,
+    hyperband_iterations: float | None = 1,
+    seed: int | None = None,
+    hyperparameters: Any = None,
+    allow_new_entries: bool = True,
+    tune_new_entries: bool = True,
+    max_retries_per_trial: int = 0,
+    max_consecutive_failed_trials: int = 3,
+    *,
+    horizon: Horizon = "full",
+) -> OracleSettings:
+    """Set up Hyperband; the arguments are those of `Hyperband` and `OracleSettings`.
+
+    Example:
+        >>> HyperbandOracle("val_loss", max_epochs=9).make(5)
+        Hyperband(max_epochs=9, factor=3, hyperband_iterations=1, seed=5, horizon='full', oracle=None)
+    """
+    hyperband = Hyperband(max_epochs, factor, hyperband_iterations, horizon=horizon)
+    return OracleSettings(
+        "Hyperband",
+        lambda seed: replace(hyperband, seed=seed),
+        objective,
+        None,
+        seed,
+        hyperparameters,
+        allow_new_entries,
+        tune_new_entries,
+        max_retries_per_trial,
+        max_consecutive_failed_trials,
+    )
+
+
+def ASHAOracle(
+    objective: Any = None,
+    max_trials: int | None = 100,
+    max_epochs: int = 100,
+    min_epochs: int = 1,
+    factor: int = 3,
+    seed: int | None = None,
+    hyperparameters: Any = None,
+    allow_new_entries: bool = True,
+    tune_new_entries: bool = True,
+    max_retries_per_trial: int = 0,
+    max_consecutive_failed_trials: int = 3,
+    *,
+    early_stopping_rate: int = 0,
+    horizon: Horizon = "full",
+) -> OracleSettings:
+    """Set up ASHA; the arguments are those of `ASHA` and `OracleSettings`.
+
+    Example:
+        >>> ASHAOracle("val_loss", max_epochs=27).make(5).budgets
+        (1, 3, 9, 27)
+    """
+    asha = ASHA(max_epochs, min_epochs, factor, early_stopping_rate, horizon=horizon)
+    return OracleSettings(
+        "ASHA",
+        lambda seed: replace(asha, seed=seed),
         objective,
         max_trials,
         seed,

@@ -8,6 +8,8 @@
         def make_oracle(self, seed):
             return MyOracle(seed=seed)
 
+An oracle that gives budgets, as Hyperband does, has more to keep: subclass `BudgetedContract` instead.
+
 For failures that show the values compared, write ``pytest.register_assert_rewrite("choritsu.testing.oracles")``
 before the import.
 """
@@ -17,16 +19,20 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from itertools import count, pairwise
 from typing import Any, ClassVar
 
 import pytest
 
-from choritsu.decisions import Decision, Done, Start, Wait
+from choritsu.chance import unit
+from choritsu.decisions import Decision, Done, Promote, Start, Wait
 from choritsu.errors import FailedTrialError, RedrawTrialError
-from choritsu.oracles import Oracle
+from choritsu.oracles import Budgeted, Oracle
+from choritsu.running import Job
 from choritsu.space import Boolean, Choice, Condition, Fixed, Float, Int, Parameter, Space, canonical
-from choritsu.testing.virtual import Simulate, curves, run_search
+from choritsu.stores import MemoryStore
+from choritsu.testing.virtual import Happening, Simulate, curves, run_search
 from choritsu.trials import (
     Claimed,
     Failed,
@@ -38,8 +44,10 @@ from choritsu.trials import (
     Objective,
     Outcome,
     Refused,
+    Reported,
     Result,
     Status,
+    Trial,
 )
 
 LOSS = Objective("loss", "min")
@@ -112,6 +120,13 @@ def same(values: Mapping[str, Any]) -> str:
     return canonical(sorted(values.items()))
 
 
+def same_decision(a: Decision, b: Decision) -> bool:
+    """Tell whether two decisions are the same, down to the types of the values."""
+    if isinstance(a, Start) and isinstance(b, Start):
+        return (same(a.values), a.until) == (same(b.values), b.until)
+    return a == b
+
+
 def misfit(values: Mapping[str, Any], space: Space) -> str:
     """Say what keeps `values` from being a full combination of `space`; "" when nothing does.
 
@@ -132,37 +147,113 @@ def misfit(values: Mapping[str, Any], space: Space) -> str:
     return next((f"{name}: is not active" for name in values if name not in active), "")
 
 
-def outcome_of(trial: int, kind: int, values: Mapping[str, Any]) -> Outcome | None:
+def outcome_of(trial: int, kind: int, values: Mapping[str, Any], attempt: int = 0) -> Outcome | None:
     """Give one outcome of each kind, counted from 0; the last is None, a trial that still runs."""
-    score = (trial * 7 % 11) / 11
     outcomes: tuple[Outcome | None, ...] = (
-        Finished(trial, 0, values, Result(score, None, {"loss": score}, 0, 0, 1, 1)),
-        Failed(trial, 0, values, "no memory"),
-        Failed(trial, 0, {}, "it failed before it asked for anything"),
-        Refused(trial, 0, values, "heads must divide width"),
-        Interrupted(trial, 0),
-        Lost(trial, 0),
+        Finished(trial, attempt, values, _result((trial * 7 % 11) / 11)),
+        Failed(trial, attempt, values, "no memory"),
+        Failed(trial, attempt, {}, "it failed before it asked for anything"),
+        Refused(trial, attempt, values, "heads must divide width"),
+        Interrupted(trial, attempt),
+        Lost(trial, attempt),
         None,
     )
     return outcomes[kind % len(outcomes)]
+
+
+def _result(score: float) -> Result:
+    return Result(score, None, {"loss": score}, 0, 0, 1, 1)
 
 
 #: How many kinds of outcome `outcome_of` gives.
 KINDS = 7
 
 
+def claim_of(history: History, decision: Decision) -> Claimed | None:
+    """Give the claim that carries a decision out; None where there is nothing to claim."""
+    match decision:
+        case Start(values, until):
+            return Claimed(len(history), 0, values, until=until)
+        case Promote(number, until):
+            return _again(history[number], until)
+    return None
+
+
+def _again(trial: Trial, until: int | None) -> Claimed:
+    return Claimed(trial.number, trial.attempt + 1, trial.suggested, until=until)
+
+
 def histories(oracle: Oracle, space: Space, trials: int) -> Iterator[tuple[History, Decision]]:
     """Yield each history of a search whose trials end in every way, with the oracle's answer to it."""
     history = History(space, LOSS)
-    for number in range(trials):
-        decision = oracle.suggest(history, number)
+    for kind in range(trials):
+        decision = oracle.suggest(history, len(history))
         yield history, decision
-        if not isinstance(decision, Start):
+        claim = claim_of(history, decision)
+        if claim is None:
             return
-        history = history.after(Claimed(number, 0, decision.values))
-        outcome = outcome_of(number, number, decision.values)
+        history = history.after(claim)
+        outcome = outcome_of(claim.number, kind, claim.values, claim.attempt)
         if outcome is not None:
             history = history.after(outcome)
+
+
+def campaign(
+    oracle: Oracle, space: Space, *, slots: int, seed: int = 0, trials: int = 100, trouble: float = 0.25
+) -> Iterator[tuple[History, Decision]]:
+    """Yield each history of a search by several workers whose trials end in any order, with the oracle's answer to it.
+
+    Args:
+        oracle: says what to try next.
+        space: what is known from the start.
+        slots: how many trials run at once.
+        seed: of the order of ending, and of what comes out: scores, of which some are equal, or trouble.
+        trials: no more trials are begun; those that have, go on.
+        trouble: the share of attempts that fail, for good or not, are refused, interrupted or lost.
+
+    Raises:
+        AssertionError: when the oracle waits and nothing runs.
+    """
+    history = History(space, LOSS)
+    running: list[int] = []
+    asking = True
+    for step in count():
+        claim = None
+        if len(running) < slots:
+            broken = history.having(Status.INTERRUPTED)
+            if broken:
+                claim = _again(broken[0], broken[0].until)
+            elif asking:
+                decision = oracle.suggest(history, len(history))
+                yield history, decision
+                assert running or not isinstance(decision, Wait), "the oracle waits, and nothing runs"
+                full = isinstance(decision, Start) and len(history) >= trials
+                claim = None if full else claim_of(history, decision)
+                asking = claim is not None
+        if claim is not None:
+            history = history.after(claim)
+            running.append(claim.number)
+        elif running:
+            number = running.pop(int(unit(seed, "which", step) * len(running)))
+            history = history.after(_ending(history[number], seed, trouble))
+            asking = True
+        else:
+            return
+
+
+def _ending(trial: Trial, seed: int, trouble: float) -> Outcome:
+    number, attempt = trial.number, trial.attempt
+    kind = int(unit(seed, "kind", number, attempt) * 5)
+    if unit(seed, "trouble", number, attempt) >= trouble or (kind == 0 and trial.rungs):
+        return Finished(number, attempt, trial.suggested, _result(int(unit(seed, number, trial.until or 0) * 30) / 30))
+    troubles: tuple[Outcome, ...] = (
+        Refused(number, attempt, trial.suggested, "heads must divide width"),
+        Failed(number, attempt, trial.suggested, "no memory"),
+        Failed(number, attempt, trial.suggested, "no memory", final=False),
+        Interrupted(number, attempt),
+        Lost(number, attempt),
+    )
+    return troubles[kind]
 
 
 def hardship(values: Mapping[str, Any], epoch: int) -> float:
@@ -228,9 +319,7 @@ class OracleContract:
         for history, decision in reversed(asked):
             for again in (oracle, twin, self.make_oracle(0)):
                 answer = again.suggest(pickle.loads(pickle.dumps(history)), len(history))
-                assert type(answer) is type(decision)
-                if isinstance(answer, Start) and isinstance(decision, Start):
-                    assert same(answer.values) == same(decision.values)
+                assert same_decision(answer, decision)
 
     @pytest.mark.parametrize("name", SPACES)
     def test_it_leaves_the_history_alone(self, oracle: Oracle, name: str) -> None:
@@ -260,21 +349,18 @@ class OracleContract:
 
     def test_a_space_that_grows_is_searched_on(self, oracle: Oracle) -> None:
         history = History(Space((Int("a", 0, 9),)), LOSS)
-        for number in range(4):
-            decision = oracle.suggest(history, number)
-            assert isinstance(decision, Start)
-            history = history.after_all(
-                [
-                    Claimed(number, 0, decision.values),
-                    Finished(number, 0, decision.values, Result(0.5, None, {"loss": 0.5}, 0, 0, 1, 1)),
-                ]
-            )
+        while len(history) < 4:
+            claim = claim_of(history, oracle.suggest(history, len(history)))
+            assert claim is not None
+            history = history.after_all([claim, Finished(claim.number, claim.attempt, claim.values, _result(0.5))])
         history = history.after(Grew(3, (Choice("b", ("x", "y")),)))
-        for number in range(4, 9):
-            decision = oracle.suggest(history, number)
-            assert isinstance(decision, Start)
-            assert misfit(decision.values, history.space) == ""
-            history = history.after(Claimed(number, 0, decision.values))
+        while len(history) < 9:
+            decision = oracle.suggest(history, len(history))
+            claim = claim_of(history, decision)
+            assert claim is not None
+            if isinstance(decision, Start):
+                assert misfit(decision.values, history.space) == ""
+            history = history.after(claim)
 
     def test_what_a_person_enqueued_is_not_suggested_again(self, oracle: Oracle) -> None:
         space = Space((Int("a", 0, 3),))
@@ -284,7 +370,7 @@ class OracleContract:
             decision = oracle.suggest(history, number)
             if isinstance(decision, Start):
                 seen.append(decision.values["a"])
-                history = history.after(Claimed(number, 0, decision.values))
+                history = history.after(Claimed(number, 0, decision.values, until=decision.until))
         assert len(set(seen)) == len(seen)
 
     # -- whole searches ----------------------------------------------------------------------------
@@ -337,3 +423,143 @@ class OracleContract:
             assert [same(trial.suggested) for trial in lonely[:shared]] == [
                 same(trial.suggested) for trial in crowded[:shared]
             ]
+
+
+def broken_off(simulate: Simulate, report: int) -> Simulate:
+    """Have a search stopped by Ctrl-C, as it were, at its report of this number, counted from 0 over all trials."""
+    reports = count()
+
+    def broken(job: Job) -> Iterator[Happening]:
+        for seconds, what in simulate(job):
+            yield seconds, what
+            if isinstance(what, Reported) and next(reports) == report:
+                yield 0.0, KeyboardInterrupt()
+
+    return broken
+
+
+class BudgetedContract(OracleContract):
+    """What an oracle must do besides, that gives trials a part of their training first.
+
+    Attributes:
+        factor: of the trials that compete, one in so many goes on, rounded up; None where more may, as in ASHA, which
+            does not wait to see who is best.
+    """
+
+    factor: ClassVar[int | None] = 3
+
+    #: How many workers, and the seed of the order in which their trials end.
+    crowds = pytest.mark.parametrize(("slots", "seed"), [(1, 0), (2, 1), (5, 2), (30, 3), (1000, 4)])
+    spaces = pytest.mark.parametrize("name", ["every kind", "a product", "conditions on conditions"])
+
+    def make_oracle(self, seed: int) -> Budgeted:
+        """Give an oracle."""
+        raise NotImplementedError("override make_oracle(self, seed) so that it gives your oracle")
+
+    def cohort(self, history: History, trial: Trial) -> Hashable:  # noqa: ARG002  # others may need it
+        """Give a key that trials share that compete with each other; by default the budget they begin with."""
+        return trial.rungs[0].until if trial.rungs else trial.until
+
+    @pytest.fixture
+    def oracle(self) -> Budgeted:
+        """Give the oracle under test."""
+        return self.make_oracle(0)
+
+    def test_it_says_what_it_gives(self, oracle: Budgeted) -> None:
+        assert isinstance(oracle, Budgeted)
+        assert oracle.max_epochs >= 1
+        assert oracle.horizon in ("full", "rung")
+
+    @crowds
+    @spaces
+    def test_budgets_grow_up_to_the_largest(self, oracle: Budgeted, name: str, slots: int, seed: int) -> None:
+        for history, decision in campaign(oracle, SPACES[name], slots=slots, seed=seed):
+            if isinstance(decision, Start):
+                assert decision.until is not None
+                assert 1 <= decision.until <= oracle.max_epochs
+            elif isinstance(decision, Promote):
+                trial = history[decision.number]
+                assert _paused(trial), f"trial {trial.number} has not paused"
+                assert trial.rungs[-1].until < decision.until <= oracle.max_epochs
+
+    @crowds
+    @spaces
+    def test_what_goes_on_has_kept_its_state(self, oracle: Budgeted, name: str, slots: int, seed: int) -> None:
+        deleted: set[int] = set()
+        for history, decision in campaign(oracle, SPACES[name], slots=slots, seed=seed):
+            kept = oracle.promotable(history)
+            assert all(_paused(history[number]) for number in kept)
+            deleted |= {trial.number for trial in history.having(Status.COMPLETED)} - kept
+            if isinstance(decision, Promote):
+                assert decision.number not in deleted
+
+    @crowds
+    @spaces
+    def test_the_best_go_on_the_older_of_equal_ones(self, oracle: Budgeted, name: str, slots: int, seed: int) -> None:
+        for history, decision in campaign(oracle, SPACES[name], slots=slots, seed=seed):
+            if isinstance(decision, Promote):
+                trial = history[decision.number]
+                rung = trial.rungs[-1]
+                rivals = [
+                    (history.objective.badness(other.rungs[-1].score), other.number)
+                    for other in history
+                    if _paused(other)
+                    and other.rungs[-1].until == rung.until
+                    and self.cohort(history, other) == self.cohort(history, trial)
+                ]
+                assert min(rivals) == (history.objective.badness(rung.score), trial.number)
+
+    @crowds
+    @spaces
+    def test_no_rung_is_over_filled(self, oracle: Budgeted, name: str, slots: int, seed: int) -> None:
+        if self.factor is None:
+            return
+        for history, _ in campaign(oracle, SPACES[name], slots=slots, seed=seed):
+            cohorts: dict[Hashable, dict[int, int]] = {}
+            for trial in history:
+                if trial.until is not None and (trial.rungs or trial.status is not Status.REFUSED):
+                    counts = cohorts.setdefault(self.cohort(history, trial), {})
+                    for until in {trial.until, *(rung.until for rung in trial.rungs)}:
+                        counts[until] = counts.get(until, 0) + 1
+            for counts in cohorts.values():
+                for below, above in pairwise(sorted(counts)):
+                    assert counts[above] <= -(-counts[below] // self.factor)
+
+    @crowds
+    @spaces
+    def test_it_comes_to_an_end(self, oracle: Budgeted, name: str, slots: int, seed: int) -> None:
+        # That it never waits for nothing, `campaign` itself asserts.
+        for trouble in (0.0, 0.25, 0.9):
+            *_, (history, decision) = campaign(oracle, SPACES[name], slots=slots, seed=seed, trouble=trouble)
+            assert isinstance(decision, Done | Start)
+            assert not history.having(Status.RUNNING, Status.INTERRUPTED)
+            assert len({same(trial.suggested) for trial in history}) == len(history)
+            if not trouble:
+                assert any(rung.until == oracle.max_epochs for trial in history for rung in trial.rungs)
+
+    @crowds
+    def test_a_restart_in_the_middle_decides_the_same(self, oracle: Budgeted, slots: int, seed: int) -> None:
+        asked = list(campaign(oracle, SPACES["every kind"], slots=slots, seed=seed, trials=60))
+        for history, decision in reversed(asked):
+            restarted = pickle.loads(pickle.dumps(history))
+            assert same_decision(self.make_oracle(0).suggest(restarted, len(restarted)), decision)
+
+    @pytest.mark.parametrize("report", [0, 1, 5, 20])
+    def test_a_search_broken_off_ends_as_if_it_had_not_been(self, oracle: Budgeted, report: int) -> None:
+        space = SPACES["every kind"]
+        simulate, store = curves(hardship), MemoryStore()
+        with pytest.raises(KeyboardInterrupt):
+            run_search(oracle, space, broken_off(simulate, report), max_trials=30, store=store)
+        resumed = run_search(oracle, space, simulate, max_trials=30, store=store)
+        assert resumed.having(Status.COMPLETED)
+        assert [_outcome(trial) for trial in resumed] == [
+            _outcome(trial) for trial in run_search(oracle, space, curves(hardship), max_trials=30)
+        ]
+
+
+def _paused(trial: Trial) -> bool:
+    return trial.status is Status.COMPLETED and bool(trial.rungs) and trial.rungs[-1].until == trial.until
+
+
+def _outcome(trial: Trial) -> tuple[object, ...]:
+    return trial.number, trial.status, same(trial.values), trial.rungs, trial.score

@@ -28,11 +28,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeAlias, final
 
-from choritsu.decisions import Answer, Continue, Stop
+from choritsu.decisions import Answer, Continue, Pause, Stop
 from choritsu.errors import ObjectiveError, RedrawTrialError
 from choritsu.executors import Handle
 from choritsu.hyperparameters import HyperParameters
-from choritsu.oracles import Oracle
+from choritsu.oracles import Oracle, Stopper
 from choritsu.running import Job, RunningTrial, as_number
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Space
@@ -226,16 +226,22 @@ def _pause(seconds: Seconds, job: Job) -> float:
 
 
 def curves(
-    curve: Callable[[Mapping[str, Any], int], float | Mapping[str, float]], *, epochs: int = 1, seconds: Seconds = 1.0
+    curve: Callable[[Mapping[str, Any], int], float | Mapping[str, float]],
+    *,
+    epochs: int | None = None,
+    seconds: Seconds = 1.0,
 ) -> Simulate:
     """Simulate trials from a pure function of values and epoch.
 
     Exceptions mean what they mean in a user's function: `RedrawTrialError` refuses the combination, any
-    other fails the trial. A trial ends early when it is answered `Stop`.
+    other fails the trial. A trial ends early when it is answered `Stop`, pauses after the epochs of its budget, and
+    goes on from where it was when it is taken up again, be it that it had paused or was broken off; what has
+    failed begins anew. What this gives remembers the trials as a disk would: use one for each search, and the same
+    one when the search is taken up again.
 
     Args:
         curve: gives the objective, or metrics by name, at an epoch counted from 0.
-        epochs: how many epochs a trial has.
+        epochs: how many epochs a whole training has; by default what the schedules are made for, else 1.
         seconds: how long each takes.
 
     Example:
@@ -244,22 +250,35 @@ def curves(
         >>> [(seconds, type(event).__name__) for seconds, event in simulate(job)]
         [(60.0, 'Reported'), (60.0, 'Reported'), (0.0, 'Finished')]
     """
+    disk: dict[int, list[Report]] = {}
+    stopped: set[int] = set()
 
     def simulate(job: Job) -> Generator[Happening, Answer | None, None]:
         values = _values(job)
-        reports: list[Report] = []
+        whole = (job.horizon or 1) if epochs is None else epochs
+        if not job.attempt:
+            disk.pop(job.number, None)
+            stopped.discard(job.number)
+        reports = disk.setdefault(job.number, [])
+        last = whole if job.until is None else min(job.until, whole)
         try:
-            for epoch in range(epochs):
+            for epoch in () if job.number in stopped else range(len(reports), last):
                 told = curve(values, epoch)
                 metrics = told if isinstance(told, Mapping) else {job.objective.name: told}
                 report = Report(0, epoch, {name: as_number(name, value) for name, value in metrics.items()})
+                answer = yield _pause(seconds, job), Reported(job.number, job.attempt, report)
                 reports.append(report)
-                if isinstance((yield _pause(seconds, job), Reported(job.number, job.attempt, report)), Stop):
+                if isinstance(answer, Pause):
+                    yield 0.0, Interrupted(job.number, job.attempt)
+                    return
+                if isinstance(answer, Stop):
+                    stopped.add(job.number)
                     break
             result = result_of(reports, job.objective)
         except RedrawTrialError as error:
             yield 0.0, Refused(job.number, job.attempt, values, str(error))
         except Exception as error:  # noqa: BLE001  # a user's function may raise anything
+            del disk[job.number]
             message = str(error) if isinstance(error, ObjectiveError) else describe(error)
             yield 0.0, Failed(job.number, job.attempt, values, message, final=job.retries_left <= 0)
         else:
@@ -357,6 +376,7 @@ def run_search(
     objective: Objective | None = None,
     max_trials: int | None = None,
     max_consecutive_failures: int = 1_000_000,
+    stopper: Stopper | None = None,
     seed: int = 0,
     store: Store | None = None,
     clock: VirtualClock | None = None,
@@ -371,6 +391,7 @@ def run_search(
         objective: what is optimised; by default a loss.
         max_trials: how many trials count in all; None for as many as the oracle has.
         max_consecutive_failures: this many failed trials in a row stop the search.
+        stopper: ends trials that are not worth going on with.
         seed: the seed of values that trials discover by themselves.
         store: where it is kept, to go on with an earlier search; by default in memory.
         clock: the time; by default one that begins at 0.
@@ -395,6 +416,7 @@ def run_search(
         Path(os.devnull),
         max_trials=max_trials,
         max_consecutive_failures=max_consecutive_failures,
+        stopper=stopper,
     )
     executor = VirtualExecutor(slots, simulate, clock)
     try:

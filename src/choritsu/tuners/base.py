@@ -328,6 +328,11 @@ class Tuner:
         """
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
         _check_budgets(time_limit=time_limit, max_epochs_total=max_epochs_total, patience=patience)
+        if patience is not None and isinstance(self._settings.make(self.seed), Budgeted):
+            raise ValueError(
+                f"patience={patience} counts whole trainings, and {self._settings.name} cuts most of them short; "
+                "limit it by time_limit or max_epochs_total"
+            )
         plan = replace(self._plan(), max_epochs_total=max_epochs_total, patience=patience)
         known = self._store.history().space
         display = make_display(

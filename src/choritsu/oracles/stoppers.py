@@ -1,0 +1,154 @@
+"""Stoppers: which of the running trials are not worth going on with."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from choritsu.decisions import Continue, Stop
+from choritsu.oracles.base import Curves
+from choritsu.trials import History, Objective, Report, Reported, Status
+
+
+@dataclass(frozen=True)
+class MedianStopper:
+    """Stops a trial whose best epoch is worse than what the median of the others has been on average.
+
+    The others are the completed trials that came as far as this epoch, each with the mean of its epochs until then.
+    Repeats and folds are compared with the same repeat or fold of the others: a fold that is hard is so for all. A
+    value that is not finite counts as the worst.
+
+    Args:
+        grace_epochs: nothing is stopped before so many epochs.
+        min_trials: nothing is stopped before so many others have come as far.
+
+    Raises:
+        ValueError: when an argument makes no sense.
+
+    Source:
+        Golovin et al., "Google Vizier", KDD 2017, section 3.2.2.
+
+    Example:
+        >>> from choritsu.trials import Trial
+        >>> trials = (Trial(0, Status.COMPLETED), Trial(1, Status.RUNNING))
+        >>> history = History(objective=Objective("loss"), trials=trials)
+        >>> curves = {0: [Report(0, 0, {"loss": 2.0}), Report(0, 1, {"loss": 1.0})], 1: [Report(0, 1, {"loss": 1.6})]}
+        >>> MedianStopper(grace_epochs=1, min_trials=1).decide(history, curves, Reported(1, 0, curves[1][0])).reason
+        'after epoch 2 its best loss is 1.6; the median of 1 trials was 1.5 on average'
+    """
+
+    grace_epochs: int = 5
+    min_trials: int = 5
+
+    def __post_init__(self) -> None:
+        _check(self.grace_epochs, "grace_epochs", 0)
+        _check(self.min_trials, "min_trials", 1)
+
+    def decide(self, history: History, curves: Curves, reported: Reported) -> Continue | Stop:
+        """Compare a trial with those that have ended."""
+        objective, report = history.objective, reported.report
+        if report.epoch + 1 < self.grace_epochs or not objective.has_value(report.metrics):
+            return Continue()
+        means = [
+            statistics.fmean(told)
+            for trial in history
+            if trial.status is Status.COMPLETED and trial.number != reported.number
+            for told in [_badnesses(objective, curves.get(trial.number, ()), report, whole=True)]
+            if told
+        ]
+        if len(means) < self.min_trials:
+            return Continue()
+        best, median = min(_badnesses(objective, curves[reported.number], report)), statistics.median(means)
+        if best <= median:
+            return Continue()
+        return Stop(
+            f"after epoch {report.epoch + 1} its best {objective.name} is {_shown(objective, best)}; the median of "
+            f"{len(means)} trials was {_shown(objective, median)} on average"
+        )
+
+
+@dataclass(frozen=True)
+class ASHAStopper:
+    """Stops a trial that is not among the best of those that have come as far, at epochs ever farther apart.
+
+    After `min_epochs`, and each time the number of epochs has grown by `factor`, a trial goes on if its best epoch is
+    among the best one in `factor`, rounded up, of all that have come there so far; it never waits for others. Of
+    equal ones all go on. Repeats and folds are compared with the same repeat or fold of the others. A value that is
+    not finite counts as the worst.
+
+    Args:
+        min_epochs: nothing is stopped before so many epochs.
+        factor: one in so many goes on.
+
+    Raises:
+        ValueError: when an argument makes no sense.
+
+    Source:
+        Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, in its stopping form.
+
+    Example:
+        >>> history = History(objective=Objective("loss"))
+        >>> curves = {0: [Report(0, 0, {"loss": 2.0})], 1: [Report(0, 0, {"loss": 3.0})]}
+        >>> ASHAStopper().decide(history, curves, Reported(1, 0, curves[1][0])).reason
+        'after epoch 1 its best loss, 3, is number 2 of 2; the best 1 go on'
+    """
+
+    min_epochs: int = 1
+    factor: int = 3
+
+    def __post_init__(self) -> None:
+        _check(self.min_epochs, "min_epochs", 1)
+        _check(self.factor, "factor", 2)
+
+    def decide(self, history: History, curves: Curves, reported: Reported) -> Continue | Stop:
+        """Compare a trial with all that have come as far."""
+        objective, report = history.objective, reported.report
+        if not self._is_rung(report.epoch + 1) or not objective.has_value(report.metrics):
+            return Continue()
+        own = min(_badnesses(objective, curves[reported.number], report))
+        others = [
+            min(told)
+            for number, reports in curves.items()
+            if number != reported.number
+            for told in [_badnesses(objective, reports, report, whole=True)]
+            if told
+        ]
+        size = 1 + len(others)
+        share = -(-size // self.factor)
+        rank = 1 + sum(other < own for other in others)
+        if rank <= share:
+            return Continue()
+        return Stop(
+            f"after epoch {report.epoch + 1} its best {objective.name}, {_shown(objective, own)}, is number {rank} of "
+            f"{size}; the best {share} go on"
+        )
+
+    def _is_rung(self, epochs: int) -> bool:
+        while epochs > self.min_epochs and epochs % self.factor == 0:
+            epochs //= self.factor
+        return epochs == self.min_epochs
+
+
+def _badnesses(objective: Objective, reports: Iterable[Report], at: Report, *, whole: bool = False) -> list[float]:
+    """Give the badness of each epoch of the same execution until this one; none if it came less far, being `whole`."""
+    told = []
+    farthest = -1
+    for report in reports:
+        if report.execution == at.execution:
+            farthest = max(farthest, report.epoch)
+            if report.epoch <= at.epoch and objective.name in report.metrics:
+                told.append(objective.badness(report.metrics[objective.name]))
+    return [] if whole and farthest < at.epoch else told
+
+
+def _shown(objective: Objective, badness: float) -> str:
+    if badness == math.inf:
+        return "not finite"
+    return f"{-badness if objective.direction == 'max' else badness:.4g}"
+
+
+def _check(number: int, name: str, least: int) -> None:
+    if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {number!r}")
