@@ -394,7 +394,7 @@ def test_a_trial_refused_after_it_has_gone_on_keeps_its_place():
     for number in range(9):
         history = history.after(finished(number, 0, number))
     history = history.after(Claimed(0, 1, {}, until=3)).after(Refused(0, 1, {"x": 0.0}))
-    assert history[0].status is Status.REFUSED
+    assert history[0].status is Status.COMPLETED
     assert oracle.suggest(history, 9) == Promote(1, 3)
 
 
