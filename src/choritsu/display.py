@@ -42,6 +42,7 @@ class Facts:
         executions: how often each trial is trained.
         notes: further things to say at the start.
         epochs: how many epochs a training takes, where that is known.
+        scope: how much is searched, in words; by default said by `max_trials`.
     """
 
     project: str
@@ -50,6 +51,7 @@ class Facts:
     executions: int = 1
     notes: Sequence[str] = ()
     epochs: int | None = None
+    scope: str = ""
 
 
 class Display(Protocol):
@@ -72,6 +74,7 @@ def make_display(
     executions: int,
     notes: Sequence[str],
     epochs: Any,
+    scope: str = "",
 ) -> Display:
     """Choose a display.
 
@@ -84,11 +87,12 @@ def make_display(
         executions: likewise.
         notes: likewise.
         epochs: likewise; ignored unless it is a number.
+        scope: likewise.
     """
     if verbose in (0, False):
         return Silence()
     known = epochs if isinstance(epochs, int) and not isinstance(epochs, bool) else None
-    facts = Facts(project, objective, max_trials, executions, notes, known)
+    facts = Facts(project, objective, max_trials, executions, notes, known, scope)
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -112,7 +116,7 @@ def heading(facts: Facts, history: History) -> list[str]:
     """Say what begins, or what continues."""
     objective = f"{facts.objective.name} ({'larger' if facts.objective.direction == 'max' else 'smaller'} is better)"
     trials = "all combinations" if facts.max_trials is None else count(facts.max_trials, "trial")
-    lines = [" · ".join([f"Search in {facts.project}", trials, objective, *facts.notes])]
+    lines = [" · ".join([f"Search in {facts.project}", facts.scope or trials, objective, *facts.notes])]
     ended = len(history.having(Status.COMPLETED, Status.FAILED))
     if len(history):
         again, others = history.having(Status.INTERRUPTED), history.having(Status.RUNNING)
@@ -169,10 +173,9 @@ def outcome(event: Event, history: History, objective: Objective) -> str | None:
             parts = [f"{objective.name} {number(event.result.score)}"]
             if event.result.spread is not None:
                 parts[0] += f" ± {number(event.result.spread, 2)}"
-            if event.result.epochs > event.result.executions:
-                parts.append(f"best at epoch {event.result.best_epoch + 1}")
-            if trial.until is not None:
-                parts.append(f"of {trial.until} so far")
+            of = "" if trial.until is None else f" of {trial.until} so far"
+            if event.result.epochs > event.result.executions or of:
+                parts.append(f"best at epoch {event.result.best_epoch + 1}{of}")
             parts.append(duration(trial.seconds or 0.0))
             if history.best is not None and history.best.number == event.number:
                 parts.append("the best so far")

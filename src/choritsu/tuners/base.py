@@ -328,7 +328,12 @@ class Tuner:
         """
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
         _check_budgets(time_limit=time_limit, max_epochs_total=max_epochs_total, patience=patience)
-        if patience is not None and isinstance(self._settings.make(self.seed), Budgeted):
+        oracle = self._settings.make(self.seed)
+        budgets = oracle.max_epochs if isinstance(oracle, Budgeted) else None
+        notes = [*self._notes, *self._surroundings()]
+        if budgets and "epochs" in fit_kwargs:
+            notes.append(f"epochs={fit_kwargs['epochs']} does not count, since {self._settings.name} gives the epochs")
+        if patience is not None and budgets:
             raise ValueError(
                 f"patience={patience} counts whole trainings, and {self._settings.name} cuts most of them short; "
                 "limit it by time_limit or max_epochs_total"
@@ -341,8 +346,9 @@ class Tuner:
             objective=self.objective,
             max_trials=self._settings.max_trials,
             executions=len(self._repeats),
-            notes=[*self._notes, *self._surroundings()],
-            epochs=plan.horizon(None) or fit_kwargs.get("epochs"),
+            notes=notes,
+            epochs=budgets or fit_kwargs.get("epochs"),
+            scope=f"{self._settings.name} up to epoch {budgets}" if budgets else "",
         )
 
         self.on_search_begin()
