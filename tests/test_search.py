@@ -282,6 +282,9 @@ def test_an_interrupted_trial_does_not_count_twice():
 
 
 def test_ctrl_c_with_the_real_executor(tmp_path):
+    # A shell starts what it runs in the background deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def function(hp, trial):
         x = hp.Float("x", 0, 1)
         if trial.number == 1 and trial.attempt == 0:
