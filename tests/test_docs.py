@@ -30,10 +30,21 @@ GUIDES = [
 PUBLIC = [name for name in ct.__all__ if not name.startswith("_")]
 
 
+def run_example(example: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=directory,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.splitlines()[2])
 def test_readme_examples_run(example, tmp_path):
-    run = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    run = run_example(example, tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout
     if "search(" in example:
@@ -44,7 +55,7 @@ def test_readme_examples_run(example, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("example", GUIDES, ids=lambda text: text.splitlines()[-1][:40])
 def test_examples_of_the_guides_run(example, tmp_path):
-    run = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    run = run_example(example, tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout
 

@@ -370,6 +370,18 @@ class TestCtrlC:
         tuner.search(verbose=0)
         assert told(tuner) == told(whole)
 
+    def test_a_training_that_cannot_be_kept_is_at_least_allowed_to_end(self, tmp_path):
+        def function(hp, trial):
+            if trial.number == 1:
+                _thread.interrupt_main()
+                time.sleep(0.01)
+            return hp.Float("x", 0, 1)
+
+        tuner = tuned(tmp_path, function)
+        with pytest.raises(KeyboardInterrupt):
+            tuner.search(verbose=0)
+        assert [trial.status for trial in tuner.history] == [Status.COMPLETED] * 2
+
     def test_elsewhere_than_in_the_main_thread(self, tmp_path):
         tuner = tuned(tmp_path)
         thread = threading.Thread(target=lambda: tuner.search(verbose=0))

@@ -3,11 +3,8 @@
 import itertools
 import os
 import random
-import signal
 import subprocess
 import sys
-import textwrap
-import time
 from pathlib import Path
 
 import h5py
@@ -279,57 +276,6 @@ def test_callbacks_made_in_fit_go_on_and_history_is_whole(search, eager):
     assert histories[0] == histories[1]
     assert histories[0][0] == list(range(5))
     assert told(whole)[0][3][-1][2]["stopped"] == 4
-
-
-SCRIPT = """
-import os, sys
-os.environ["KERAS_BACKEND"] = {backend!r}
-import keras, numpy as np
-import choritsu as ct
-from choritsu.schedules import cosine, share
-
-def build(hp):
-    model = keras.Sequential([
-        keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(), keras.layers.ReLU(),
-        keras.layers.Flatten(), keras.layers.Dropout(0.3), keras.layers.Dense(10, activation="softmax")])
-    rate = hp.Float("rate", 1e-3, 1e-2) * cosine(1.0, 0.0, steps=share(1.0))
-    model.compile(keras.optimizers.Adam(rate.to_keras()), loss="sparse_categorical_crossentropy")
-    return model
-
-generator = np.random.default_rng(0)
-x, y = generator.random((64, 8, 8, 1), dtype="float32"), generator.integers(0, 10, 64)
-tuner = ct.RandomSearch(build, "val_loss", max_trials=1, seed=0, directory=sys.argv[1])
-tuner.search(x, y, epochs=40, validation_split=0.25, verbose=0)
-reports = tuner._store.reports()
-print([[report.metrics for report in reports[trial.number]] for trial in tuner.history])
-print([array.tobytes() for model in tuner.get_best_models(1) for array in model.get_weights()])
-"""
-
-
-def test_bit_for_bit_after_sigkill(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT.format(backend="jax")))
-
-    def begin(name):
-        command = [sys.executable, str(script), str(tmp_path / name)]
-        with (tmp_path / f"{name}.txt").open("w") as output:
-            return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-
-    def told_in(name):
-        return (tmp_path / f"{name}.txt").read_text()
-
-    assert begin("whole").wait() == 0
-    moments = random.Random(1)
-    for _ in range(2):
-        process = begin("killed")
-        beginning = time.monotonic()
-        while not list(tmp_path.glob("killed/**/trials/*")) and time.monotonic() < beginning + 60:
-            time.sleep(0.05)
-        time.sleep(moments.uniform(0.0, 2.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert begin("killed").wait() == 0
-    assert told_in("killed") == told_in("whole")
 
 
 @pytest.mark.parametrize("backend", ["torch"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -92,12 +93,10 @@ class Script:
             stderr=subprocess.PIPE,
         )
 
-    def finish(self) -> float:
-        begun = time.monotonic()
+    def finish(self) -> None:
         process = self.start()
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors.decode()
-        return time.monotonic() - begun
 
     @property
     def place(self) -> Path:
@@ -112,6 +111,15 @@ class Script:
         return {(trial.number, rung.until, rung.score) for trial in history for rung in trial.rungs} | {
             (trial.number, 0, trial.score) for trial in history.completed if trial.until is None
         }
+
+    def reported(self) -> int:
+        """Count the epochs that were told."""
+        path = self.place / "search.db"
+        if not path.exists():
+            return 0
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+            return int(reader.execute("SELECT count(*) FROM reports").fetchone()[0])
+        return 0
 
     def outcome(self) -> list[object]:
         """Give everything that came out, times left out."""
@@ -144,30 +152,52 @@ class Script:
                 yield path.parent.name, b"".join(item[()].tobytes() for item in arrays if hasattr(item, "shape"))
 
 
-@pytest.mark.parametrize(("text", "kills"), [(LOOP, 30), (KERAS, 5)], ids=["loop", "keras"])
-def test_the_same_bits_however_often_it_is_killed(tmp_path, text, kills):
+PLAIN = LOOP.replace("ct.Hyperband", "ct.RandomSearch").replace("max_epochs=40, factor=3", "max_trials=20")
+SIDE_BY_SIDE = PLAIN.replace("verbose=0", "verbose=0, workers=2")
+
+
+def children(process: subprocess.Popen[bytes]) -> list[int]:
+    """Give the worker processes."""
+    try:
+        return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("text", "text_killed", "kills"),
+    [(LOOP, LOOP, 30), (KERAS, KERAS, 4), (PLAIN, SIDE_BY_SIDE, 10)],
+    ids=["loop", "keras", "workers"],
+)
+def test_the_same_bits_however_often_it_is_killed(tmp_path, text, text_killed, kills):
     kills = KILLS or kills
     whole = Script(tmp_path / "whole", text)
     whole.finish()
-    # With all programs compiled by now; and how long it takes to see that nothing is left to do.
-    seconds, start = Script(tmp_path / "timed", text).finish(), whole.finish()
-    script = Script(tmp_path / "killed", text)
+    total = whole.reported()
+    script = Script(tmp_path / "killed", text_killed)
     chance = random.Random(kills)
     done: set[tuple[int, int, float]] = set()
     killed = 0
     for _ in range(kills):
+        goal = script.reported() + chance.randint(0, 2 * total // kills)
         process = script.start()
-        try:
-            # So long that all lives together come to about the whole search; now and then it dies before it begins.
-            early = chance.random() < 0.1
-            life = start + chance.uniform(0, 1.2) * (seconds - start) / kills
-            process.wait(start * chance.random() if early else life)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        process.communicate()
-        if process.returncode == 0:
+        while script.reported() < goal and process.poll() is None:
+            time.sleep(0.005)
+        # Anywhere in an epoch, a save or a commit; now and then before the first.
+        time.sleep(chance.uniform(0.0, 0.05 if goal else 0.5))
+        if process.poll() is not None:
+            process.communicate()
             break
+        # Now and then a worker dies first, and another takes its trial up.
+        workers = children(process)
+        if workers and chance.random() < 0.5:
+            with suppress(ProcessLookupError):
+                os.kill(chance.choice(workers), signal.SIGKILL)
+            killed += 1
+            time.sleep(chance.uniform(0.0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        killed += 1
+        process.communicate()
         now = script.completed()
         assert done <= now
         done = now

@@ -52,20 +52,6 @@ class TestHyperband(BudgetedContract):
         return Hyperband(max_epochs=27, seed=seed)
 
 
-class TestHyperbandOfGridPoints(BudgetedContract):
-    endless = False
-
-    def make_oracle(self, seed):
-        return Hyperband(max_epochs=9, hyperband_iterations=None, seed=seed, oracle=Grid())
-
-    def cohort(self, history, trial):
-        # Each iteration is a competition of its own.
-        first = super().cohort(history, trial)
-        rivals = [other.number for other in history if super(type(self), self).cohort(history, other) == first]
-        taking = [n for n in rivals if history[n].rungs or history[n].status is not Status.REFUSED]
-        return first, taking.index(trial.number) // {1: 9, 3: 5, 9: 3}[first] if trial.number in taking else None
-
-
 class TestASHA(BudgetedContract):
     factor = None
 

@@ -288,7 +288,8 @@ def test_ctrl_c_with_the_real_executor(tmp_path):
     def function(hp, trial):
         x = hp.Float("x", 0, 1)
         if trial.number == 1 and trial.attempt == 0:
-            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
             time.sleep(5)
         return x
 

@@ -187,7 +187,12 @@ class RunningTrial:
         """
         if metrics is not None and not isinstance(metrics, Mapping):
             raise TypeError(f"report takes metrics by name, such as report(val_loss=0.3), got {metrics!r}")
-        told = {**(metrics or {}), **named}
+        self._report({**(metrics or {}), **named}, epoch)
+        if self.pausing and not self._resumable:
+            # Nothing of it can be kept: the sooner it ends, the less is trained in vain.
+            raise PausedError
+
+    def _report(self, told: Mapping[str, Any], epoch: int | None = None) -> None:
         numbers_told = {str(name): as_number(name, value) for name, value in told.items()}
         if not numbers_told:
             raise ValueError("report needs at least one metric, such as report(val_loss=0.3)")
@@ -206,9 +211,6 @@ class RunningTrial:
                 self.stopped = True
             case Pause():
                 self.pausing = True
-                if not self._resumable:
-                    # Nothing of it can be kept: the sooner it ends, the less is trained in vain.
-                    raise PausedError
             case Continue():
                 pass
 
@@ -396,7 +398,7 @@ class RunningTrial:
                 return False
             # Otherwise the last word belongs to what was returned.
             self._forget(name)
-        self.report(metrics)
+        self._report(metrics)
         return name in metrics
 
     def _forget(self, name: str) -> None:
@@ -420,4 +422,4 @@ class RunningTrial:
                 every = max(epochs // len(values), 1) if values else epochs + 1
                 if (epoch + 1) % every == 0:
                     told[name] = values[(epoch + 1) // every - 1]
-            self.report(told)
+            self._report(told)

@@ -368,6 +368,8 @@ class Tuner:
                 search = Search(
                     plan, self._store, executor, watch=watch, idle=display.wait, halt=halt, time_limit=time_limit
                 )
+                # What a process has left that was killed before it came to this.
+                self._prune()
                 done = search.run()
             display.end(done, self._store.history())
         except RedefinedError as error:
@@ -651,11 +653,14 @@ class Tuner:
         for directory in directories:
             if directory.name not in unfinished | going_on:
                 shutil.rmtree(directory / "state", ignore_errors=True)
-            if directory.name in kept | unfinished:
+            if directory.name in unfinished:
                 continue
-            # Also what a process that was killed left half written.
-            torn = [file.name for file in directory.glob("writing-*")]
-            for name in ("checkpoint.weights.h5", "build_config.json", BEST, *torn):
+            # What a process that was killed left half written.
+            for torn in directory.glob("*writing-*"):
+                torn.unlink(missing_ok=True)
+            if directory.name in kept:
+                continue
+            for name in ("checkpoint.weights.h5", "build_config.json", BEST):
                 (directory / name).unlink(missing_ok=True)
             with suppress(OSError):  # It holds something else, or another process was quicker.
                 directory.rmdir()
