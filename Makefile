@@ -28,6 +28,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/checker.py
+	$(BIN)/python benchmarks/workers.py
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

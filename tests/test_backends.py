@@ -143,7 +143,8 @@ def check_job(output: str, backend: str, directory: Path) -> None:
 
 
 class TestTheFirstJob:
-    @pytest.mark.parametrize("backend", ["jax", "torch"])
+    # On JAX, the demonstration and most other tests train.
+    @pytest.mark.parametrize("backend", ["torch"])
     def test_runs(self, backend, tmp_path):
         program = f"BACKEND, MORE = {backend!r}, {{}}\n{CNN}"
         check_job(run(program, tmp_path, KERAS_BACKEND=backend), backend, tmp_path)

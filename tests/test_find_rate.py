@@ -565,7 +565,7 @@ class TestKeras:
             find_rate(model, digits.x, digits.y)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("backend", ["torch", "tensorflow"])
+    @pytest.mark.parametrize("backend", ["tensorflow"])
     def test_on_other_backends(self, backend, tmp_path):
         program = (
             "from sklearn.datasets import load_digits\n"

@@ -166,7 +166,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("text", "text_killed", "kills"),
-    [(LOOP, LOOP, 30), (KERAS, KERAS, 4), (PLAIN, SIDE_BY_SIDE, 10)],
+    [(LOOP, LOOP, 30), (KERAS, KERAS, 3), (PLAIN, SIDE_BY_SIDE, 10)],
     ids=["loop", "keras", "workers"],
 )
 def test_the_same_bits_however_often_it_is_killed(tmp_path, text, text_killed, kills):
