@@ -262,8 +262,7 @@ class RunningTrial:
             yield epoch
             if state is not None:
                 if any(self._leads(report) for report in self.reports[told:]):
-                    self.directory.mkdir(parents=True, exist_ok=True)
-                    save_checkpoint(self.directory / BEST, taken(state))
+                    self.keep_best(taken(state))
                 final = self.pausing or epoch + 1 == last
                 if final or (epoch + 1) % every == 0:
                     self.keep(epoch + 1, lambda: taken(state), at_once=final)
@@ -295,6 +294,14 @@ class RunningTrial:
         """
         if at_once or self._keeper.due():
             self._keeper.save(lambda: Progress(epochs, False, state(), self._told()))
+
+    def keep_best(self, state: Mapping[str, Any]) -> None:
+        """Save the best epoch's state, for ``tuner.best_state()``."""
+        save_checkpoint(self.directory / BEST, state)
+
+    def has_used_up(self, epochs: int) -> bool:
+        """Tell whether so many epochs, counted from the trial's very beginning, are all that it was given."""
+        return self.until is not None and epochs >= self.until
 
     def end_execution(self) -> None:
         """Note that nothing of this execution is left to train, should the trial be taken up again."""

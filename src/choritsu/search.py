@@ -222,7 +222,10 @@ class Search:
         self._too_many: TooManyFailuresError | None = None
         self._halt = halt or Halt()
         self._time_limit = time_limit
-        self._curves = {number: list(reports) for number, reports in store.reports().items()}
+        # Read and followed only where somebody looks at them: a long search has told many epochs.
+        self._follows = plan.stopper is not None or plan.max_epochs_total is not None
+        told = store.reports() if self._follows else {}
+        self._curves = {number: list(reports) for number, reports in told.items()}
 
     def run(self) -> Done:
         """Search until the plan is fulfilled.
@@ -338,15 +341,18 @@ class Search:
             return Continue()
         if not written:
             return Stop("another process has taken this trial over")
+        if self._follows:
+            self._follow(event)
         return self._answer(event)
 
-    def _answer(self, event: Reported) -> Answer:
-        curve = self._curves.setdefault(event.number, [])
+    def _follow(self, event: Reported) -> None:
+        """Add an epoch to its curve; an attempt that goes on tells once more what had not been saved."""
         place = (event.report.execution, event.report.epoch)
-        if any((report.execution, report.epoch) == place for report in curve):
-            # An attempt that goes on tells once more what had not been saved.
-            curve[:] = [report for report in curve if (report.execution, report.epoch) != place]
-        curve.append(event.report)
+        curve = self._curves.get(event.number, [])
+        others = [report for report in curve if (report.execution, report.epoch) != place]
+        self._curves[event.number] = [*others, event.report]
+
+    def _answer(self, event: Reported) -> Answer:
         limit = self._plan.max_epochs_total
         if limit is not None and sum(map(len, self._curves.values())) >= limit:
             self._halt.ask(f"max_epochs_total={limit} epochs are trained")

@@ -77,7 +77,7 @@ class Resumption:
             self._at_first = [_attributes(thing) for thing in self._things()]
             self._keeps = True
             self._go_on()
-        if total is not None and trial.until is not None and self._done >= trial.until:
+        if total is not None and trial.has_used_up(self._done):
             model._initial_epoch = self._awaited = total
             trial.cut = True
 
@@ -111,7 +111,7 @@ class Resumption:
         self._keeps = self._keeps and self._running == epoch
         self._running = None
         self._done += 1
-        used_up = trial.until is not None and self._done >= trial.until
+        used_up = trial.has_used_up(self._done)
         # Where schedules are stretched to each budget, the end of one is not the end of the training.
         whole = self._total is not None and epoch + 1 >= self._total and not (used_up and trial.until == trial.horizon)
         if whole or getattr(model, "stop_training", False):

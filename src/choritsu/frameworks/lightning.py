@@ -12,9 +12,8 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import CombinedLoader
 
 from choritsu.frameworks.seeding import seed_everything
-from choritsu.running import BEST, PausedError, RunningTrial, as_number
+from choritsu.running import PausedError, RunningTrial, as_number
 from choritsu.states import Progress
-from choritsu.stores import save_checkpoint
 
 
 class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked here
@@ -105,7 +104,7 @@ class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked
             config.scheduler.load_state_dict(state)
         trainer.callback_metrics.update(kept["metrics"])
         self._seen = dict(kept["metrics"])
-        if self._reached_budget(self._progress.epochs) and not self._is_complete(trainer, self._progress.epochs):
+        if trial.has_used_up(self._progress.epochs) and not self._is_complete(trainer, self._progress.epochs):
             trial.cut = True
             _end(trainer)
 
@@ -130,9 +129,9 @@ class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked
             best = trial.objective.name in metrics and trial.is_best(metrics)
             trial.report(metrics, epoch=epoch)
             if best:
-                save_checkpoint(trial.directory / BEST, {"model": trainer.strategy.lightning_module_state_dict()})
+                trial.keep_best({"model": trainer.strategy.lightning_module_state_dict()})
         done = self._ended_early or trial.stopped or self._is_complete(trainer, epoch + 1)
-        trial.cut = self._reached_budget(epoch + 1) and not done
+        trial.cut = trial.has_used_up(epoch + 1) and not done
         if trial.cut or trial.stopped or trial.pausing:
             _end(trainer)
 
@@ -144,9 +143,6 @@ class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked
         trial.keep(trainer.current_epoch, lambda: self._taken(trainer), at_once=True)
         if trial.pausing:
             raise PausedError
-
-    def _reached_budget(self, epochs: int) -> bool:
-        return self._trial.until is not None and epochs >= self._trial.until
 
     def _is_complete(self, trainer: Any, epochs: int) -> bool:
         return bool(epochs == trainer.max_epochs or trainer.global_step >= trainer.max_steps > 0)

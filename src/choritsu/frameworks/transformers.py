@@ -17,9 +17,8 @@ from transformers.trainer_utils import TrainOutput
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from choritsu.frameworks.seeding import seed_everything
-from choritsu.running import BEST, PausedError, RunningTrial, as_number
+from choritsu.running import PausedError, RunningTrial, as_number
 from choritsu.states import Progress
-from choritsu.stores import save_checkpoint
 
 #: The ends of the names that tell how long something took, which is no result.
 _SPEEDS = ("_runtime", "_per_second", "_preparation_time", "_compilation_time")
@@ -128,7 +127,7 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]  # transformers is not c
         for callback, attributes in zip(self._exportable(), kept["callbacks"], strict=True):
             for name, value in attributes.items():
                 setattr(callback, name, value)
-        if self._reached_budget() and not self._is_complete(state):
+        if self._trial.has_used_up(self._epochs) and not self._is_complete(state):
             self._trial.cut = True
             raise _NothingLeftError
 
@@ -178,9 +177,9 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]  # transformers is not c
         self._epochs += 1
         self._concluded = True
         done = self._ended_early or trial.stopped or self._is_complete(state)
-        trial.cut = self._reached_budget() and not done
+        trial.cut = trial.has_used_up(self._epochs) and not done
         if self._best:
-            save_checkpoint(trial.directory / BEST, {"model": self._trainer.model.state_dict()})
+            trial.keep_best({"model": self._trainer.model.state_dict()})
             self._best = False
         if trial.cut or trial.stopped or trial.pausing:
             control.should_training_stop = True
@@ -216,9 +215,6 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]  # transformers is not c
 
     def _exportable(self) -> list[Any]:
         return [item for item in self._trainer.callback_handler.callbacks if isinstance(item, ExportableState)]
-
-    def _reached_budget(self) -> bool:
-        return self._trial.until is not None and self._epochs >= self._trial.until
 
     def _is_complete(self, state: Any) -> bool:
         return bool(state.global_step >= state.max_steps)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+import weakref
 from typing import Any
 
 import keras
@@ -16,9 +17,9 @@ import numpy as np
 from choritsu.errors import ScheduleError, ScheduleWarning, UnboundError
 from choritsu.schedules.coding import decoded, encoded, phrase
 from choritsu.schedules.durations import Duration
+from choritsu.schedules.patching import patch, unpatch
 from choritsu.schedules.shapes import Function, Piecewise, Shape, Shift, bound, everything_in
 from choritsu.schedules.tensors import check_compilable, looked_up, tabulated
-from choritsu.schedules.waiting import wait
 
 
 @keras.saving.register_keras_serializable(package="choritsu")
@@ -57,7 +58,7 @@ class StepSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ig
         self._tensors: dict[Any, Any] = {}
         check_compilable(self.planned)
         if self.waits:
-            wait(self, _look_at)
+            _wait(self)
         elif _is_opaque(self.planned):
             # An error while a program is compiled would cost the model its weights.
             self._tabulated()
@@ -264,8 +265,19 @@ def waiting_in(model: Any) -> list[tuple[Any, StepSchedule]]:
     return [pair for pair in pairs if isinstance(pair[1], StepSchedule) and pair[1].waits]
 
 
-def _look_at(callbacks: Any) -> None:
+def _wait(schedule: StepSchedule) -> None:
+    """Have every training look whether a schedule waits for it, for as long as this one lives.
+
+    Keras makes a list of callbacks for each fit, which knows the model and the length of the training, before anything
+    is compiled. When the last schedule that waits is gone, Keras is as it was.
+    """
+    patch(keras.callbacks.CallbackList, "__init__", _look_at)
+    weakref.finalize(schedule, unpatch, keras.callbacks.CallbackList, "__init__").atexit = False
+
+
+def _look_at(made: Any, callbacks: Any, *args: Any, **kwargs: Any) -> None:
     """Put `Bind` in front of a training's callbacks, where a schedule waits for it."""
+    made(callbacks, *args, **kwargs)
     model = getattr(callbacks, "model", None)
     listed = callbacks.callbacks
     if model is None or any(isinstance(callback, Bind) for callback in listed) or not waiting_in(model):

@@ -328,8 +328,8 @@ class Tuner:
         """
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
         _check_budgets(time_limit=time_limit, max_epochs_total=max_epochs_total, patience=patience)
-        oracle = self._settings.make(self.seed)
-        budgets = oracle.max_epochs if isinstance(oracle, Budgeted) else None
+        plan = replace(self._plan(), max_epochs_total=max_epochs_total, patience=patience)
+        budgets = plan.oracle.max_epochs if isinstance(plan.oracle, Budgeted) else None
         notes = [*self._notes, *self._surroundings()]
         if budgets and "epochs" in fit_kwargs:
             notes.append(f"epochs={fit_kwargs['epochs']} does not count, since {self._settings.name} gives the epochs")
@@ -338,7 +338,6 @@ class Tuner:
                 f"patience={patience} counts whole trainings, and {self._settings.name} cuts most of them short; "
                 "limit it by time_limit or max_epochs_total"
             )
-        plan = replace(self._plan(), max_epochs_total=max_epochs_total, patience=patience)
         known = self._store.history().space
         display = make_display(
             fit_kwargs.get("verbose"),

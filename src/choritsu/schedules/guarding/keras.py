@@ -12,7 +12,6 @@ from typing import Any
 import keras
 
 from choritsu.schedules.guarding.context import Guard, in_force
-from choritsu.schedules.guarding.patching import patch, unpatch
 from choritsu.schedules.guarding.traps import (
     FACTOR,
     LEAST_FACTOR,
@@ -42,6 +41,7 @@ from choritsu.schedules.guarding.traps import (
     warmup_long,
 )
 from choritsu.schedules.keras import Bind, EpochSchedule, StepSchedule, schedule_of
+from choritsu.schedules.patching import patch, unpatch
 from choritsu.schedules.shapes import bound
 from choritsu.schedules.values import Rate
 

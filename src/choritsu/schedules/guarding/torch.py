@@ -15,7 +15,6 @@ from torch.optim import lr_scheduler as schedulers
 
 from choritsu.schedules.guarding.context import Guard, in_force
 from choritsu.schedules.guarding.loops import runs_through
-from choritsu.schedules.guarding.patching import patch, unpatch
 from choritsu.schedules.guarding.traps import (
     FACTOR,
     Past,
@@ -40,6 +39,7 @@ from choritsu.schedules.guarding.traps import (
     squared,
     two_controllers,
 )
+from choritsu.schedules.patching import patch, unpatch
 from choritsu.schedules.torch import Scheduler
 from choritsu.schedules.values import Schedule
 

@@ -11,8 +11,9 @@ from typing import Any
 #: What is called in place of a method: with the method, its object and what it was given.
 Instead = Callable[..., Any]
 
-#: Two threads that begin and end to watch at once shall not lose each other.
-_ONE_AT_A_TIME = threading.Lock()
+#: Two threads that begin and end to watch at once shall not lose each other. Reentrant, because whoever watches may be
+#: collected as garbage, and end to, in the midst of it.
+_ONE_AT_A_TIME = threading.RLock()
 
 _PATCH = "_choritsu_patch"
 
