@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from choritsu.search import LOSSES
 from choritsu.stores import load_checkpoint, open_store
 from choritsu.trials import Status
 
@@ -121,6 +122,16 @@ class Script:
             return int(reader.execute("SELECT count(*) FROM reports").fetchone()[0])
         return 0
 
+    def near_its_end(self) -> bool:
+        """Tell whether one more death would have a trial given up, as the next without any progress should."""
+        if not (self.place / "search.db").exists():
+            return False
+        with closing(open_store(self.place)) as store:
+            return any(
+                trial.losses == LOSSES - 1 and len(store.reports(trial.number).get(trial.number, ())) <= trial.lost_at
+                for trial in store.history().having(Status.INTERRUPTED, Status.RUNNING)
+            )
+
     def outcome(self) -> list[object]:
         """Give everything that came out, times left out."""
         with closing(open_store(self.place)) as store:
@@ -183,6 +194,8 @@ def test_the_same_bits_however_often_it_is_killed(tmp_path, text, text_killed, k
         process = script.start()
         while script.reported() < goal and process.poll() is None:
             time.sleep(0.005)
+        while script.near_its_end() and process.poll() is None:
+            time.sleep(0.05)
         # Anywhere in an epoch, a save or a commit; now and then before the first.
         time.sleep(chance.uniform(0.0, 0.05 if goal else 0.5))
         if process.poll() is not None:
@@ -195,6 +208,8 @@ def test_the_same_bits_however_often_it_is_killed(tmp_path, text, text_killed, k
                 os.kill(chance.choice(workers), signal.SIGKILL)
             killed += 1
             time.sleep(chance.uniform(0.0, 0.5))
+            while script.near_its_end() and process.poll() is None:
+                time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         killed += 1
         process.communicate()

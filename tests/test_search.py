@@ -48,6 +48,7 @@ from choritsu.trials import (
     Status,
 )
 from choritsu.work import perform
+from choritsu.workers import is_apart
 
 from .strategies import parameters, same, spaces
 
@@ -312,7 +313,17 @@ def test_ctrl_c_with_the_real_executor(tmp_path):
 @pytest.fixture(scope="module")
 def dead_worker():
     """The name of a process of this machine that is gone."""
-    code = "from choritsu.workers import me; print(me())"
+    return name_of_a_dead_process("me()")
+
+
+@pytest.fixture(scope="module")
+def dead_search():
+    """The same of one whose trials ran in other processes."""
+    return name_of_a_dead_process("me(apart=True)")
+
+
+def name_of_a_dead_process(name):
+    code = f"from choritsu.workers import me; print({name})"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -325,6 +336,19 @@ def test_the_trial_of_a_dead_process_is_taken_up_at_once(dead_worker, slots):
     assert made.claims == [(0, 1), (1, 0), (2, 0)]
     trial = store.history()[0]
     assert (trial.status, trial.values, trial.losses, trial.attempt) == (Status.COMPLETED, {"x": 0.25}, 1, 1)
+
+
+def test_a_search_that_is_killed_is_not_the_fault_of_what_ran_in_other_processes(dead_search):
+    store = store_of()
+    for attempt in range(5 * LOSSES):
+        store.claim(Claimed(0, attempt, {"x": 0.25}, worker=dead_search), until=1e9)
+        if attempt < 5 * LOSSES - 1:
+            store.record(Lost(0, attempt, blamed=False))
+    made = run(store, curves(flat), max_trials=1)
+    assert made.events[0] == Lost(0, 5 * LOSSES - 1, at=0.0, blamed=False)
+    assert is_apart(made.events[1].worker)
+    trial = store.history()[0]
+    assert (trial.status, trial.losses) == (Status.COMPLETED, 0)
 
 
 def test_a_silent_worker_of_another_machine_is_waited_for():

@@ -37,7 +37,7 @@ from choritsu.trials import (
     Status,
     Trial,
 )
-from choritsu.workers import is_gone, me
+from choritsu.workers import is_apart, is_gone, me
 
 #: A trial whose process dies this often is given up.
 LOSSES = 3
@@ -213,7 +213,7 @@ class Search:
         self._watch = watch
         self._idle = idle
         self._clock = clock or Clock()
-        self._worker = me()
+        self._worker = me(apart=executor.isolates)
         self._heartbeat = heartbeat
         self._held: dict[int, int] = {}
         self._history = store.history()
@@ -284,7 +284,7 @@ class Search:
         while self._executor.free > 0:
             if self._halt.reason is not None:
                 return Done(self._halt.reason)
-            history = self._declare_lost(self._store.history())
+            history = self._declare_lost()
             match next_step(history, self._plan):
                 case Resume(trial):
                     self._claim(_again(trial, trial.until), history)
@@ -409,21 +409,23 @@ class Search:
             )
         return "What is finished is kept: mend the cause and run again to go on."
 
-    def _declare_lost(self, history: History) -> History:
+    def _declare_lost(self) -> History:
         """Set free the trials of workers that are gone."""
         now = self._clock.now()
         for lease in self._store.leases().values():
             if self._held.get(lease.number) == lease.attempt:
                 continue
             if lease.until < now or is_gone(lease.worker):
-                history = self._store.history()
-                event = self._loss(history[lease.number], Lost(lease.number, lease.attempt, at=now))
+                lost = Lost(lease.number, lease.attempt, at=now, blamed=not is_apart(lease.worker))
+                event = self._loss(self._store.history()[lease.number], lost)
                 if self._store.record(event):
                     self._tell(event)
         return self._store.history()
 
     def _loss(self, trial: Trial, lost: Lost) -> Lost | Failed:
         """Give a trial up when its process has died too often without getting on."""
+        if not lost.blamed:
+            return lost
         epochs = len(self._store.reports(trial.number).get(trial.number, ()))
         losses = trial.losses + 1 if epochs <= trial.lost_at else 1
         if losses < LOSSES:

@@ -301,7 +301,7 @@ class Trial:
         enqueued: whether a person asked for it.
         attempt: the number of the latest attempt, from 0.
         failures: how many attempts ended with an error.
-        losses: how many attempts in a row ended without a word, their process gone, at the same epoch.
+        losses: how many attempts in a row ended without a word at the same epoch, their own process gone.
         lost_at: how many epochs it had reported by the last of these.
         result: what it reached; None unless completed.
         message: why it failed or was refused.
@@ -534,7 +534,8 @@ class Interrupted:
 class Lost:
     """The attempt's worker is gone without a word; it will be taken up again.
 
-    `message` says how it went, where that is known; `epochs` how many epochs the trial had reported by then.
+    `message` says how it went, where that is known; `epochs` how many epochs the trial had reported by then; `blamed`
+    whether the trial itself may be the cause.
     """
 
     number: int
@@ -542,6 +543,7 @@ class Lost:
     at: float = 0.0
     message: str = ""
     epochs: int = 0
+    blamed: bool = True
 
 
 Outcome: TypeAlias = Finished | Failed | Refused | Interrupted | Lost
@@ -603,6 +605,8 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
             return replace(trial, status=Status.REFUSED, values=event.values, message=event.message)
         case Interrupted():
             return replace(trial, status=Status.INTERRUPTED)
+        case Lost(blamed=False):
+            return replace(trial, status=Status.INTERRUPTED, ended=event.at)
         case Lost():
             # Who dies again and again, and gets on in between, is killed by something else.
             again = trial.losses + 1 if event.epochs <= trial.lost_at else 1

@@ -8,6 +8,9 @@ import sys
 import uuid
 from pathlib import Path
 
+#: Ends the name of a worker whose trials run in other processes.
+_APART = "+"
+
 
 def _machine() -> str:
     """Name this machine, and on Linux its boot and process namespace: where process numbers mean something."""
@@ -30,15 +33,28 @@ def _birth(pid: int) -> str:
     return "" if fields[0] in ("Z", "X") else fields[19]
 
 
-def me() -> str:
+def me(*, apart: bool = False) -> str:
     """Name this process so that no other has its name.
+
+    Args:
+        apart: whether its trials run in other processes, so that none of them can be what kills it.
 
     Example:
         >>> is_gone(me())
         False
     """
     pid = os.getpid()
-    return f"{_machine()}#{pid}#{_birth(pid)}#{uuid.uuid4().hex[:8]}"
+    return f"{_machine()}#{pid}#{_birth(pid)}#{uuid.uuid4().hex[:8]}{_APART if apart else ''}"
+
+
+def is_apart(worker: str) -> bool:
+    """Tell whether a worker's trials ran in other processes than its own.
+
+    Example:
+        >>> is_apart(me(apart=True))
+        True
+    """
+    return worker.endswith(_APART)
 
 
 def is_gone(worker: str) -> bool:

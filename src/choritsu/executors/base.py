@@ -20,6 +20,11 @@ class Executor(Protocol):
     """
 
     @property
+    def isolates(self) -> bool:
+        """Whether this process outlives a trial that kills the one it runs in."""
+        ...
+
+    @property
     def free(self) -> int:
         """How many jobs can be started right now."""
         ...

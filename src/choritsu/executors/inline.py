@@ -22,6 +22,10 @@ class InlineExecutor:
         self._jobs: deque[Job] = deque()
 
     @property
+    def isolates(self) -> bool:
+        return False
+
+    @property
     def free(self) -> int:
         return 0 if self._jobs else 1
 

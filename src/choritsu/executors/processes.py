@@ -151,6 +151,10 @@ class ProcessExecutor:
         self._workers: list[_Worker] = []
 
     @property
+    def isolates(self) -> bool:
+        return True
+
+    @property
     def free(self) -> int:
         return len(self._places) - len(self.running)
 

@@ -518,7 +518,7 @@ def _row_of(outcome: Outcome) -> dict[str, Any]:
         case Refused():
             row |= {"values": _encoded(outcome.values), "message": outcome.message}
         case Lost():
-            row |= {"message": outcome.message, "epochs": outcome.epochs}
+            row |= {"message": outcome.message, "epochs": outcome.epochs, "final": outcome.blamed}
     return row
 
 
@@ -538,5 +538,5 @@ def _outcome_of(row: _AnyRow) -> Outcome:
         case "interrupted":
             return Interrupted(number, attempt, at)
         case "lost":
-            return Lost(number, attempt, at, message or "", counts[3] or 0)
+            return Lost(number, attempt, at, message or "", counts[3] or 0, final is not False)
     raise ValueError(f"no outcome is called {kind!r}")

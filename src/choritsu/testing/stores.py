@@ -99,6 +99,7 @@ def outcomes_of(number: int, attempt: int) -> tuple[Outcome, ...]:
         Refused(number, attempt, {"units": 66}, "heads must divide width", at=7.5),
         Interrupted(number, attempt, at=8.5),
         Lost(number, attempt, 9.5, "killed by SIGSEGV", 7),
+        Lost(number, attempt, 9.5, blamed=False),
     )
 
 

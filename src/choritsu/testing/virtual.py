@@ -146,6 +146,10 @@ class VirtualExecutor:
         self._queue: list[_Due] = []
 
     @property
+    def isolates(self) -> bool:
+        return True
+
+    @property
     def free(self) -> int:
         return self._slots - len(self._queue)
 
