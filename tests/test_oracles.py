@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("choritsu.testing.oracles")
 import choritsu as ct  # noqa: E402
 from choritsu.chance import unit  # noqa: E402
 from choritsu.decisions import Done, Start  # noqa: E402
-from choritsu.oracles import ASHA, Grid, Hyperband, QuasiRandom, Random, RandomSearchOracle  # noqa: E402
+from choritsu.oracles import ASHA, BayesianOptimization, Grid, Hyperband, QuasiRandom, Random, RandomSearchOracle  # noqa: E402
 from choritsu.space import Boolean, Choice, Condition, Fixed, Float, Int, Space  # noqa: E402
 from choritsu.stores import MemoryStore  # noqa: E402
 from choritsu.testing.oracles import BudgetedContract, OracleContract, hardship, misfit, same  # noqa: E402
@@ -42,6 +42,11 @@ class TestGrid(OracleContract):
 
     def make_oracle(self, seed):
         return Grid()
+
+
+class TestBayesianOptimization(OracleContract):
+    def make_oracle(self, seed):
+        return BayesianOptimization(seed=seed)
 
 
 class TestHyperband(BudgetedContract):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from choritsu.trials import Objective as Objective
     from choritsu.trials import Trial as Trial
     from choritsu.tuners import ASHA as ASHA
+    from choritsu.tuners import BayesianOptimization as BayesianOptimization
     from choritsu.tuners import GridSearch as GridSearch
     from choritsu.tuners import Hyperband as Hyperband
     from choritsu.tuners import QuasiRandomSearch as QuasiRandomSearch
@@ -57,7 +58,16 @@ _HOMES = {
     "space": ("Boolean", "Choice", "Fixed", "Float", "Int", "Parameter", "Space"),
     "stores": ("MemoryStore",),
     "trials": ("History", "Objective", "Trial"),
-    "tuners": ("ASHA", "GridSearch", "Hyperband", "QuasiRandomSearch", "RandomSearch", "SklearnTuner", "Tuner"),
+    "tuners": (
+        "ASHA",
+        "BayesianOptimization",
+        "GridSearch",
+        "Hyperband",
+        "QuasiRandomSearch",
+        "RandomSearch",
+        "SklearnTuner",
+        "Tuner",
+    ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("errors", "oracles", "schedules", "space", "testing", "tuners")

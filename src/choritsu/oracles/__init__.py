@@ -6,11 +6,13 @@ from choritsu.oracles.base import Curves as Curves
 from choritsu.oracles.base import Horizon as Horizon
 from choritsu.oracles.base import Oracle as Oracle
 from choritsu.oracles.base import Stopper as Stopper
+from choritsu.oracles.bayesian import BayesianOptimization as BayesianOptimization
 from choritsu.oracles.grid import Grid as Grid
 from choritsu.oracles.hyperband import Hyperband as Hyperband
 from choritsu.oracles.quasirandom import QuasiRandom as QuasiRandom
 from choritsu.oracles.random import Random as Random
 from choritsu.oracles.settings import ASHAOracle as ASHAOracle
+from choritsu.oracles.settings import BayesianOptimizationOracle as BayesianOptimizationOracle
 from choritsu.oracles.settings import GridSearchOracle as GridSearchOracle
 from choritsu.oracles.settings import HyperbandOracle as HyperbandOracle
 from choritsu.oracles.settings import OracleSettings as OracleSettings

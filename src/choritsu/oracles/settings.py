@@ -8,6 +8,7 @@ from typing import Any
 
 from choritsu.oracles.asha import ASHA
 from choritsu.oracles.base import Horizon, Oracle
+from choritsu.oracles.bayesian import BayesianOptimization
 from choritsu.oracles.grid import Grid
 from choritsu.oracles.hyperband import Hyperband
 from choritsu.oracles.quasirandom import QuasiRandom
@@ -134,6 +135,44 @@ def QuasiRandomSearchOracle(
     return OracleSettings(
         "QuasiRandomSearch",
         QuasiRandom,
+        objective,
+        max_trials,
+        seed,
+        hyperparameters,
+        allow_new_entries,
+        tune_new_entries,
+        max_retries_per_trial,
+        max_consecutive_failed_trials,
+    )
+
+
+def BayesianOptimizationOracle(
+    objective: Any = None,
+    max_trials: int | None = 10,
+    num_initial_points: int | None = None,
+    alpha: float = 1e-4,
+    beta: float = 2.6,
+    seed: int | None = None,
+    hyperparameters: Any = None,
+    allow_new_entries: bool = True,
+    tune_new_entries: bool = True,
+    max_retries_per_trial: int = 0,
+    max_consecutive_failed_trials: int = 3,
+) -> OracleSettings:
+    """Set up Bayesian optimization; the arguments are those of `BayesianOptimization` and `OracleSettings`.
+
+    Keras Tuner's `alpha` (how noisy scores are) and `beta` (how bold to be) are taken and change nothing: the one is
+    learned from the scores, and the expected improvement needs no other.
+
+    Example:
+        >>> BayesianOptimizationOracle("val_loss", max_trials=30).make(5)
+        BayesianOptimization(num_initial_points=None, seed=5)
+    """
+    del alpha, beta
+    bayesian = BayesianOptimization(num_initial_points)
+    return OracleSettings(
+        "BayesianOptimization",
+        lambda seed: replace(bayesian, seed=seed),
         objective,
         max_trials,
         seed,

@@ -33,6 +33,10 @@ class Axis(Protocol):
         """Give the value number `index`, counted from 0; only a finite axis has one."""
         ...
 
+    def middle(self, index: int) -> float:
+        """Give the middle of the part of the unit interval that value number `index` owns."""
+        ...
+
     def from_unit(self, u: float) -> Any:
         """Give the value at u in [0, 1]."""
         ...
@@ -58,6 +62,9 @@ class Listed:
 
     def value_at(self, index: int) -> Any:
         return self.values[index]
+
+    def middle(self, index: int) -> float:
+        return (index + 0.5) / self.size
 
     def from_unit(self, u: float) -> Any:
         return self.values[_cell(u, self.size)]
@@ -115,6 +122,9 @@ class Stepped:
             return self._number(min(low * step**index, high))
         return self._number(low + high - min(low * step ** (self.size - 1 - index), high))
 
+    def middle(self, index: int) -> float:
+        return (index + 0.5) / self.size
+
     def from_unit(self, u: float) -> float:
         return self.value_at(_cell(u, self.size))
 
@@ -147,6 +157,9 @@ class LogIntegers:
 
     def value_at(self, index: int) -> int:
         return self.low + index
+
+    def middle(self, index: int) -> float:
+        return self.to_unit(self.value_at(index))
 
     def _mirror(self, value: int) -> int:
         return self.low + self.high - value if self.mirrored else value
@@ -184,6 +197,9 @@ class Continuous:
         if self.size is None:
             raise IndexError("a continuous axis has no numbered values; give a step")
         return self.low
+
+    def middle(self, index: int) -> float:  # noqa: ARG002  # as above
+        return 0.5
 
     def from_unit(self, u: float) -> float:
         # The ends are exact, whatever the logarithms round to.

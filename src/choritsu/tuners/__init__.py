@@ -2,6 +2,7 @@
 
 from choritsu.tuners.base import Tuner as Tuner
 from choritsu.tuners.searches import ASHA as ASHA
+from choritsu.tuners.searches import BayesianOptimization as BayesianOptimization
 from choritsu.tuners.searches import GridSearch as GridSearch
 from choritsu.tuners.searches import Hyperband as Hyperband
 from choritsu.tuners.searches import QuasiRandomSearch as QuasiRandomSearch

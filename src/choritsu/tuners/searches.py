@@ -6,6 +6,7 @@ from typing import Any
 
 from choritsu.oracles import (
     ASHAOracle,
+    BayesianOptimizationOracle,
     GridSearchOracle,
     Horizon,
     HyperbandOracle,
@@ -113,6 +114,56 @@ class QuasiRandomSearch(Tuner):
     ) -> None:
         limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
         oracle = QuasiRandomSearchOracle(objective, max_trials, seed, *limits, max_consecutive_failed_trials)
+        super().__init__(oracle, hypermodel, **kwargs)
+
+
+class BayesianOptimization(Tuner):
+    """Tries what a model of the trials so far expects the most of.
+
+    Args:
+        hypermodel: what to tune; see `Tuner`.
+        objective: as for `RandomSearch`.
+        max_trials: likewise.
+        num_initial_points: how many trials are spread evenly before the model is asked; by default 4 to 8.
+        alpha: taken because Keras Tuner has it; how noisy scores are is learned from them.
+        beta: taken because Keras Tuner has it; the expected improvement needs no such weight.
+        seed: of suggestions and trainings; 0 is a seed.
+        hyperparameters: as for `RandomSearch`, and so are all that follow.
+        tune_new_entries: likewise.
+        allow_new_entries: likewise.
+        max_retries_per_trial: likewise.
+        max_consecutive_failed_trials: likewise.
+        kwargs: what `Tuner` takes.
+
+    Example:
+        >>> import tempfile
+        >>> def loss(hp):
+        ...     return (hp.Float("x", 0, 1) - 0.3) ** 2 + hp.Boolean("worse")
+        >>> tuner = BayesianOptimization(loss, max_trials=15, seed=0, directory=tempfile.mkdtemp())
+        >>> tuner.search(verbose=0)
+        >>> tuner.history.best.score < 0.001
+        True
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = 10,
+        num_initial_points: int | None = None,
+        alpha: float = 1e-4,
+        beta: float = 2.6,
+        seed: int | None = None,
+        hyperparameters: Any = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
+        model = (num_initial_points, alpha, beta)
+        oracle = BayesianOptimizationOracle(objective, max_trials, *model, seed, *limits, max_consecutive_failed_trials)
         super().__init__(oracle, hypermodel, **kwargs)
 
 

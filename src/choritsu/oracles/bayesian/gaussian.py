@@ -1,0 +1,190 @@
+"""A Gaussian process over coordinates: a guess of the function, and of how far it may be off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, lapack, solve_triangular
+from scipy.optimize import minimize
+from scipy.spatial.distance import cdist, pdist
+
+Floats: TypeAlias = NDArray[np.float64]
+
+#: The smallest variance of the noise, where the targets have a variance of 1; it also keeps matrices regular.
+QUIETEST = 1e-6
+#: How many steps the search for the best scales may take.
+STEPS = 30
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The parameters of a kernel, as logarithms.
+
+    Args:
+        lengths: of each group of coordinates: over which distance the function forgets its value.
+        signal: of the function's variance.
+        noise: of the variance of what is observed about it.
+    """
+
+    lengths: Floats
+    signal: float = 0.0
+    noise: float = math.log(1e-3)
+
+    @classmethod
+    def of(cls, vector: Floats) -> Scales:
+        """Read what `vector` gave."""
+        return cls(vector[:-2], float(vector[-2]), float(vector[-1]))
+
+    @property
+    def vector(self) -> Floats:
+        """All of them in a row."""
+        return np.array([*self.lengths, self.signal, self.noise])
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is thought of scales before anything is seen: a normal distribution of each logarithm.
+
+    The length grows with the root of the number of groups, as distances in a cube do, so that in many dimensions the
+    function is not taken for one that forgets itself everywhere.
+
+    Args:
+        groups: how many groups of coordinates there are.
+        length: the logarithm of the most probable length, for a single group.
+        length_spread: how far a length may lie from that; standard deviations of logarithms, like those that follow.
+        signal_spread: how far the variance of the function may lie from 1.
+        noise: the logarithm of the noise's most probable variance.
+        noise_spread: how far that may lie from it.
+
+    Source:
+        Hvarfner, Hellsten, Nardi, "Vanilla Bayesian optimization performs great in high dimensions" (2024), for the
+        growth.
+    """
+
+    groups: int
+    length: float
+    length_spread: float = 1.0
+    signal_spread: float = 1.0
+    noise: float = math.log(1e-3)
+    noise_spread: float = 2.0
+
+    @property
+    def middle(self) -> Floats:
+        """The most probable scales."""
+        length = self.length + 0.5 * math.log(max(self.groups, 1))
+        return np.array([*[length] * self.groups, 0.0, self.noise])
+
+    @property
+    def spread(self) -> Floats:
+        """How far they may lie from these."""
+        return np.array([*[self.length_spread] * self.groups, self.signal_spread, self.noise_spread])
+
+
+def matern(squares: Floats) -> tuple[Floats, Floats]:
+    """Give the Matérn-5/2 correlation at squared distances, and minus twice its derivative by them.
+
+    ``(1 + r + r**2 / 3) exp(-r)`` with r the root of 5 times the squared distance.
+    """
+    r = np.sqrt(5.0 * squares)
+    fading = np.exp(-r)
+    slope = (5.0 / 3.0) * (1.0 + r) * fading
+    return (1.0 + r + r * r / 3.0) * fading, slope
+
+
+@dataclass(frozen=True)
+class Process:
+    """A Gaussian process that has seen some targets.
+
+    Args:
+        seen: the coordinates of what was seen, one point a row.
+        groups: the coordinates that share a length.
+        scales: of the kernel.
+        factor: the lower Cholesky factor of the targets' covariance.
+        weights: the targets, multiplied by the inverse of that.
+    """
+
+    seen: Floats
+    groups: Sequence[slice]
+    scales: Scales
+    factor: Floats
+    weights: Floats
+
+    @classmethod
+    def conditioned(cls, seen: Floats, targets: Floats, groups: Sequence[slice], scales: Scales) -> Process:
+        """Give the process that has seen these targets, of mean 0."""
+        scaled = seen / _lengths(groups, scales, seen.shape[1])
+        correlation, _ = matern(cdist(scaled, scaled, "sqeuclidean"))
+        covariance = math.exp(scales.signal) * correlation
+        covariance[np.diag_indices_from(covariance)] += math.exp(scales.noise) + QUIETEST
+        factor, _ = cho_factor(covariance, lower=True)
+        return cls(seen, groups, scales, np.tril(factor), cho_solve((factor, True), targets))
+
+    def at(self, coordinates: Floats) -> tuple[Floats, Floats]:
+        """Give the mean and the standard deviation of the function, without noise, at points one a row."""
+        lengths = _lengths(self.groups, self.scales, self.seen.shape[1])
+        correlation, _ = matern(cdist(coordinates / lengths, self.seen / lengths, "sqeuclidean"))
+        covariance = math.exp(self.scales.signal) * correlation
+        explained = solve_triangular(self.factor, covariance.T, lower=True, check_finite=False)
+        variance = math.exp(self.scales.signal) - np.einsum("ij,ij->j", explained, explained)
+        return covariance @ self.weights, np.sqrt(np.maximum(variance, 1e-12))
+
+    def surer_at(self, coordinates: Floats) -> Process:
+        """Give the process as if it had seen its own mean at further points: surer there, otherwise the same."""
+        mean, _ = self.at(coordinates)
+        targets = self.factor @ (self.factor.T @ self.weights)
+        return Process.conditioned(
+            np.concatenate([self.seen, coordinates]), np.concatenate([targets, mean]), self.groups, self.scales
+        )
+
+
+def _lengths(groups: Sequence[slice], scales: Scales, columns: int) -> Floats:
+    lengths = np.ones(columns)
+    for group, length in zip(groups, scales.lengths, strict=True):
+        lengths[group] = math.exp(length)
+    return lengths
+
+
+def fitted(seen: Floats, targets: Floats, groups: Sequence[slice], belief: Belief) -> Scales:
+    """Give the scales that are most probable after targets of mean 0 and variance 1 were seen.
+
+    Source:
+        Rasmussen, Williams, "Gaussian Processes for Machine Learning" (2006), equations 5.8 and 5.9.
+    """
+    squares = np.stack([pdist(seen[:, group], "sqeuclidean") for group in groups])
+    middle, spread = belief.middle, belief.spread
+    count = len(seen)
+    lower = np.tril_indices(count, -1)
+    # `pdist` counts pairs by column of the lower triangle.
+    order = np.lexsort((lower[0], lower[1]))
+    pairs = lower[0][order], lower[1][order]
+
+    def loss(vector: Floats) -> tuple[float, Floats]:
+        *logs, signal, noise = vector
+        weights = np.exp(-2.0 * np.array(logs))
+        correlation, slope = matern(weights @ squares)
+        covariance = np.zeros((count, count), order="F")
+        covariance[pairs] = math.exp(signal) * correlation
+        np.fill_diagonal(covariance, math.exp(signal) + math.exp(noise) + QUIETEST)
+        factor, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
+        if failed:
+            return 1e10, np.zeros_like(vector)
+        half_log = np.log(np.diagonal(factor)).sum()
+        solved, _ = lapack.dpotrs(factor, targets, lower=1)
+        inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+        by_covariance = inverse[pairs] - solved[pairs[0]] * solved[pairs[1]]
+        by_diagonal = 0.5 * (np.diagonal(inverse) - solved**2).sum()
+        deviation = (vector - middle) / spread
+        gradient = deviation / spread
+        gradient[:-2] += (squares @ (by_covariance * slope)) * weights * math.exp(signal)
+        gradient[-2] += math.exp(signal) * (by_covariance @ correlation + by_diagonal)
+        gradient[-1] += math.exp(noise) * by_diagonal
+        return float(0.5 * targets @ solved + half_log + 0.5 * deviation @ deviation), gradient
+
+    bounds = [(at - 4 * by, at + 4 * by) for at, by in zip(middle, spread, strict=True)]
+    found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS})
+    return Scales.of(found.x)

@@ -1,0 +1,76 @@
+"""What a history teaches: which combinations were tried, with what success, on a scale that a model can learn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choritsu.trials import History, Objective, Status, Trial
+
+Floats: TypeAlias = NDArray[np.float64]
+
+#: Scores worse than the median by more than this many times its distance from the best are all held to be as bad.
+OUTLYING = 5.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One score.
+
+    Args:
+        values: of the combination that reached it.
+        badness: the score as a number to make small; infinite where the trial failed or was refused.
+        budget: after how many epochs it was reached; None where the training was whole.
+    """
+
+    values: Mapping[str, Any]
+    badness: float
+    budget: int | None = None
+
+    @property
+    def is_finite(self) -> bool:
+        """Tell whether there is a score at all."""
+        return math.isfinite(self.badness)
+
+
+def observations(history: History) -> list[Observation]:
+    """Give what is known of every trial that has ended, or has reached a rung."""
+    return [seen for trial in history for seen in _of(trial, history.objective)]
+
+
+def _of(trial: Trial, objective: Objective) -> list[Observation]:
+    if trial.rungs:
+        return [Observation(trial.values, objective.badness(rung.score), rung.until) for rung in trial.rungs]
+    if trial.status is Status.COMPLETED:
+        return [Observation(trial.values, objective.badness(trial.score))]
+    if trial.status in (Status.FAILED, Status.REFUSED) and trial.values:
+        return [Observation(trial.values, math.inf, trial.until)]
+    return []
+
+
+def pending(history: History) -> list[Mapping[str, Any]]:
+    """Give the values of the trials whose scores are still to come."""
+    return [trial.values for trial in history.having(Status.RUNNING, Status.INTERRUPTED) if not trial.rungs]
+
+
+def targets(seen: Sequence[Observation]) -> Floats:
+    """Give the badness of each, cut off above and scaled to mean 0 and variance 1; a failure is as bad as the worst.
+
+    A few diverged trainings would otherwise leave no difference to see between all the others.
+    """
+    badness = np.array([one.badness if one.is_finite else np.nan for one in seen])
+    # Halves of bounded numbers, because scores may be as far apart as floats can be.
+    badness = np.clip(badness, -1e300, 1e300) / 2
+    best, median, worst = np.nanmin(badness), np.nanmedian(badness), np.nanmax(badness)
+    if median > best:
+        worst = min(worst, median + OUTLYING * (median - best))
+    if worst == best:
+        return np.zeros(len(seen))
+    places: Floats = (np.where(np.isnan(badness), worst, np.minimum(badness, worst)) - best) / (worst - best)
+    centred: Floats = places - places.mean()
+    return np.asarray(centred / centred.std())

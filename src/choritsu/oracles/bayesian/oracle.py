@@ -1,0 +1,92 @@
+"""Bayesian optimization: each trial where a model of the scores expects the most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from choritsu.chance import derive
+from choritsu.decisions import Decision, Fill, Start
+from choritsu.oracles.quasirandom import QuasiRandom
+from choritsu.oracles.random import Random, looks_around
+from choritsu.trials import History
+
+if TYPE_CHECKING:
+    from choritsu.oracles.bayesian.encoding import Encoding
+    from choritsu.oracles.bayesian.observations import Observation
+
+#: How many of the most promising points are looked through for one that was not tried.
+LOOKED_AT = 200
+
+
+@dataclass(frozen=True)
+class BayesianOptimization:
+    """Learns from all trials how the score depends on the values, and tries what promises the greatest improvement.
+
+    The model is a Gaussian process over numbers, choices, conditions and, where trials have paused at rungs, epochs.
+    Failed and refused trials count as bad as the worst score; trials that still run make the model surer where they
+    are, so that several workers look in different places. Nothing is tried twice.
+
+    Args:
+        num_initial_points: how many trials are spread evenly before the model is asked; by default one more than
+            there are parameters, at least 4 and at most 8.
+        seed: any integer.
+
+    Raises:
+        ValueError: when `num_initial_points` is not at least 1.
+
+    Source:
+        Jones, Schonlau, Welch, "Efficient global optimization of expensive black-box functions" (1998); what was
+        chosen for the rest, and by which measurements, is told in ``docs/bayesian.md``.
+
+    Example:
+        >>> from choritsu.space import Float, Space
+        >>> history = History(Space((Float("x", 0.0, 1.0),)))
+        >>> BayesianOptimization(seed=1).suggest(history, 0) == BayesianOptimization(seed=1).suggest(history, 0)
+        True
+    """
+
+    num_initial_points: int | None = None
+    seed: int = 0
+    fill: ClassVar[Fill] = "draw"
+
+    def __post_init__(self) -> None:
+        first = self.num_initial_points
+        if first is not None and (isinstance(first, bool) or not isinstance(first, int) or first < 1):
+            raise ValueError(f"num_initial_points must be an integer of at least 1, or None, got {first!r}")
+
+    def suggest(self, history: History, number: int) -> Decision:
+        """Give the combination that promises the greatest improvement; `Done` when none is left."""
+        # Only here, since they bring NumPy and SciPy.
+        from choritsu.oracles.bayesian.encoding import Encoding
+        from choritsu.oracles.bayesian.observations import observations
+
+        encoding = Encoding(history.space)
+        seen = observations(history)
+        known = any(one.is_finite for one in seen)
+        if not known or looks_around(history) or len(history) < self._first(len(encoding.varied)):
+            return QuasiRandom(self.seed).suggest(history, number)
+        return self._promising(history, number, encoding, seen)
+
+    def _promising(self, history: History, number: int, encoding: Encoding, seen: Sequence[Observation]) -> Decision:
+        import numpy as np
+        from threadpoolctl import threadpool_limits
+
+        from choritsu.oracles.bayesian.observations import pending
+        from choritsu.oracles.bayesian.proposing import best_points
+        from choritsu.oracles.bayesian.surrogate import Surrogate
+
+        chance = np.random.Generator(np.random.PCG64(derive(self.seed, number, "bayesian")))
+        # Several threads are slower with such small matrices, and round otherwise than one does.
+        with threadpool_limits(1, "blas"):
+            surrogate = Surrogate.learned(encoding, seen, pending(history))
+            points = best_points(encoding, surrogate.promise, surrogate.known, chance)
+        for point in points[:LOOKED_AT]:
+            values = encoding.values(point)
+            if not history.tried.covers(values):
+                return Start(values)
+        return Random(self.seed).suggest(history, number)
+
+    def _first(self, parameters: int) -> int:
+        return min(max(parameters + 1, 4), 8) if self.num_initial_points is None else self.num_initial_points
