@@ -47,7 +47,8 @@ def integers(draw, name="x", widest=2**50, samplings=SAMPLINGS):
     least = 1 if sampling == "linear" else 2
     step = draw(st.none() | st.integers(least, 12) | st.integers(least, max(width, least)))
     default = draw(st.none() | st.integers(low, low + width))
-    return Int(name, low, low + width, step, sampling, default)
+    prior = draw(st.none() | st.integers(low, low + width))
+    return Int(name, low, low + width, step, sampling, default, prior=prior)
 
 
 @st.composite
@@ -76,18 +77,19 @@ def floats(draw, name="x", stepped=None, samplings=SAMPLINGS):
         else:
             step = draw(st.floats(1.001, 1e6) | st.sampled_from([2.0, 10.0, 1.5]))
     default = draw(st.none() | st.floats(low, high))
-    return Float(name, low, high, step, sampling, default)
+    prior = draw(st.none() | st.floats(low, high))
+    return Float(name, low, high, step, sampling, default, prior=prior)
 
 
 @st.composite
 def choices(draw, name="x"):
     offered = draw(st.lists(values, min_size=1, max_size=6))
-    default = draw(st.none() | st.sampled_from(offered))
-    return Choice(name, offered, draw(st.none() | st.booleans()), default)
+    default, prior = (draw(st.none() | st.sampled_from(offered)) for _ in range(2))
+    return Choice(name, offered, draw(st.none() | st.booleans()), default, prior=prior)
 
 
 def booleans(name="x"):
-    return st.builds(Boolean, st.just(name), st.booleans())
+    return st.builds(Boolean, st.just(name), st.booleans(), prior=st.none() | st.booleans())
 
 
 def fixed(name="x"):

@@ -57,6 +57,10 @@ class TestAsking:
             (lambda hp: hp.Boolean("x"), False, Boolean("x")),
             (lambda hp: hp.Boolean("x", True), True, Boolean("x", True)),
             (lambda hp: hp.Fixed("x", {"a": 1}), {"a": 1}, Fixed("x", {"a": 1})),
+            (lambda hp: hp.Int("x", 1, 9, prior=4), 1, Int("x", 1, 9, prior=4)),
+            (lambda hp: hp.Float("x", 1, 9, prior=4), 1.0, Float("x", 1, 9, prior=4)),
+            (lambda hp: hp.Choice("x", "a b".split(), prior="b"), "a", Choice("x", ("a", "b"), prior="b")),
+            (lambda hp: hp.Boolean("x", prior=True), False, Boolean("x", prior=True)),
             (lambda hp: hp.Fixed("x", None), None, Fixed("x", None)),
             (lambda hp: hp.Range("x", 10, 40, 10), 10, Int("x", 10, 30, 10)),
             (lambda hp: hp.Range("x", 0, 3), 0, Int("x", 0, 2, 1)),
@@ -162,7 +166,8 @@ class TestAsking:
 
     def test_the_arguments_are_keras_tuners(self):
         def positions(method):
-            return list(inspect.signature(method).parameters)
+            listed = inspect.signature(method).parameters.values()
+            return [argument.name for argument in listed if argument.kind is not argument.KEYWORD_ONLY]
 
         hp = HyperParameters()
         numeric = ["name", "min_value", "max_value", "step", "sampling", "default", "parent_name", "parent_values"]
@@ -558,6 +563,16 @@ class TestBranches:
         hp = asked(branching, {"model": "net", "width": 60}, known=known)
         assert hp.discovered == (Boolean("dropout"),)
         assert [parameter.name for parameter in known.extended(hp.discovered)] == ["model", "depth", "width", "dropout"]
+
+    def test_a_changed_belief_is_told_and_no_contradiction(self):
+        known = Space((Int("width", 10, 90, prior=20), Boolean("dropout")))
+        hp = HyperParameters({"width": 30}, known=known)
+        assert hp.Int("width", 10, 90, prior=40) == 30
+        assert hp.Boolean("dropout") is False
+        assert hp.discovered == (Int("width", 10, 90, prior=40),)
+        assert known.extended(hp.discovered) == Space((Int("width", 10, 90, prior=40), Boolean("dropout")))
+        with pytest.raises(RedefinedError):
+            hp.Int("width", 10, 90)
 
     def test_values_for_a_new_branch_are_chosen(self):
         hp = asked(branching, {"model": "net"}, choose=lambda parameter: parameter.from_unit(1.0))

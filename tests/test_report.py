@@ -136,7 +136,7 @@ def test_space_summary_tells_sampling_and_conditions():
             Float("momentum", 0.0, 0.9, conditions=(Condition("optimizer", ("sgd",)),)),
             Float("decay", 1e-5, 1e-1, step=10, sampling="log"),
             Fixed("classes", 10),
-            Boolean("bias"),
+            Boolean("bias", prior=True),
         )
     )
     text = " ".join(printed(print_space, space, width=120).split())
@@ -145,7 +145,7 @@ def test_space_summary_tells_sampling_and_conditions():
         "optimizer = sgd",
         "1e-5 to 0.1, times 10 log",
         "Fixed 10 10",
-        "Boolean False False, True",
+        "Boolean False True False, True",
     ):
         assert fact in text
     assert "infinitely many combinations" in text

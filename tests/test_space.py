@@ -315,6 +315,8 @@ class TestRefusals:
             ({"step": math.nan}, "step must be a finite number"),
             ({"default": "2"}, "default must be a finite number"),
             ({"default": math.nan}, "default must be a finite number"),
+            ({"prior": 11}, "prior=11.* outside"),
+            ({"prior": "2"}, "prior must be a finite number"),
         ],
         ids=str,
     )
@@ -322,7 +324,7 @@ class TestRefusals:
         with pytest.raises(SpaceError, match="'width'.*" + said):
             kind("width", **{"min_value": 1, "max_value": 10, **arguments})
 
-    @pytest.mark.parametrize("argument", ["min_value", "max_value", "step", "default"])
+    @pytest.mark.parametrize("argument", ["min_value", "max_value", "step", "default", "prior"])
     def test_fractions_are_no_integers(self, argument):
         with pytest.raises(SpaceError, match=r"'width'.*whole number.*use Float"):
             Int("width", **{"min_value": 1, "max_value": 10, argument: 2.5})
@@ -345,8 +347,9 @@ class TestRefusals:
 
     @pytest.mark.parametrize("default", ["tanh", 1.0, True, "1", object()])
     def test_a_default_that_is_not_offered(self, default):
-        with pytest.raises(SpaceError, match="'act'"):
-            Choice("act", [1, "relu"], default=default)
+        for arguments in ({"default": default}, {"prior": default}):
+            with pytest.raises(SpaceError, match="'act'"):
+                Choice("act", [1, "relu"], **arguments)
 
     @pytest.mark.parametrize("value", [object(), print, {1, 2}, b"bytes", 1j, [object()], {"a": object()}, np.ones(2)])
     def test_what_cannot_be_written_down(self, value):
@@ -365,6 +368,9 @@ class TestRefusals:
     def test_a_default_neither_true_nor_false(self, default):
         with pytest.raises(SpaceError, match="'shuffle'"):
             Boolean("shuffle", default)
+        if default is not None:
+            with pytest.raises(SpaceError, match=r"'shuffle'.*prior"):
+                Boolean("shuffle", prior=default)
 
     @pytest.mark.parametrize("name", ["", None, 3, b"x", ["x"]])
     def test_names(self, name):
@@ -506,6 +512,33 @@ class TestParameters:
         assert Int("x", 0, 1) != Int("x", 0, 1, conditions=(Condition("a", (1,)),))
         assert Choice("x", [1]) != Choice("x", [1.0])
         assert Int("x", 0, 1) != "x"
+
+    @given(parameters())
+    def test_a_belief_says_nothing_of_what_can_be_tried(self, parameter):
+        assert parameter.agrees(parameter.without_prior)
+        assert parameter.without_prior.prior is None
+        assert (parameter == parameter.without_prior) == (parameter.prior is None)
+        assert [repr(parameter.from_unit(k / 7)) for k in range(8)] == [
+            repr(parameter.without_prior.from_unit(k / 7)) for k in range(8)
+        ]
+
+    def test_a_belief_is_kept_as_the_kind_keeps_its_values(self):
+        assert repr(Float("x", 1, 9, prior=np.float32(2)).prior) == "2.0"
+        assert repr(Int("x", 1, 9, prior=2.0).prior) == "2"
+        assert Choice("x", [(1, 2), "a"], prior=(1, 2)).prior == (1, 2)
+        assert Boolean("x", prior=np.bool_(False)).prior is False
+        assert Fixed("x", 1).prior is None
+        assert str(Boolean("x", prior=True)) == "x: Boolean(default=False, prior=True)"
+
+    def test_what_was_stored_before_there_were_beliefs_reads_the_same(self):
+        stored = {
+            "kind": "Int",
+            "name": "x",
+            "details": {"min_value": 1, "max_value": 3, "step": 1, "sampling": "linear", "default": None},
+            "conditions": [],
+        }
+        assert parameter_from_json(stored) == Int("x", 1, 3)
+        assert Int("x", 1, 3).to_json() == stored
 
     def test_upper_case_samplings_and_none(self):
         assert Int("x", 1, 9, sampling="LOG") == Int("x", 1, 9, sampling="log")

@@ -99,6 +99,30 @@ def test_a_changed_range_is_told_with_the_choices(tmp_path):
     assert len(accepted.history.completed) >= 8
 
 
+def test_a_changed_belief_lets_a_search_go_on(tmp_path):
+    def believing(prior, hidden):
+        def function(hp):
+            x = hp.Float("x", -1, 1, prior=prior)
+            return x**2 if x < 0 else x + hp.Int("n", 0, 3, prior=hidden)
+
+        return function
+
+    tuned(tmp_path, believing(None, 2)).search(verbose=0)
+    again = tuned(tmp_path, believing(0.5, 1), max_trials=10)
+    again.search(verbose=0)
+    assert [parameter.prior for parameter in again.history.space] == [0.5, 1]
+    # Random search does not look at beliefs.
+    unbelieving = tuned(tmp_path / "other", believing(None, None), max_trials=10)
+    unbelieving.search(verbose=0)
+    assert outcomes(again) == outcomes(unbelieving)
+
+
+def test_a_changed_belief_of_what_is_declared_is_known_at_once(tmp_path):
+    for prior in (None, 0.5, 0.25, None):
+        again = tuned(tmp_path, hyperparameters=[ct.Float("x", -1, 1, prior=prior)])
+        assert again.history.space == ct.Space((ct.Float("x", -1, 1, prior=prior),))
+
+
 def test_a_changed_objective_is_told_before_anything_runs(tmp_path):
     tuned(tmp_path, objective=ct.Objective("a", "min"), function=lambda hp: {"a": hp.Int("n", 0, 3)}).search(verbose=0)
     with pytest.raises(ChangedSearchError, match=r'was Objective\(name="a", direction="min"\).*"max"'):

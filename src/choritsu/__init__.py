@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from choritsu import space as space
     from choritsu import testing as testing
     from choritsu import tuners as tuners
+    from choritsu.earlier import precedents_of as precedents_of
     from choritsu.errors import FailedTrialError as FailedTrialError
     from choritsu.errors import FatalError as FatalError
     from choritsu.errors import RedrawTrialError as RedrawTrialError
     from choritsu.folds import CrossValidation as CrossValidation
     from choritsu.hypermodel import HyperModel as HyperModel
     from choritsu.hyperparameters import HyperParameters as HyperParameters
+    from choritsu.mirrors import OptunaMirror as OptunaMirror
     from choritsu.oracles import ASHAStopper as ASHAStopper
     from choritsu.oracles import MedianStopper as MedianStopper
+    from choritsu.oracles import OptunaOracle as OptunaOracle
     from choritsu.oracles import Oracle as Oracle
+    from choritsu.oracles import Precedent as Precedent
+    from choritsu.oracles import Precedents as Precedents
     from choritsu.space import Boolean as Boolean
     from choritsu.space import Choice as Choice
     from choritsu.space import Fixed as Fixed
@@ -50,11 +55,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "earlier": ("precedents_of",),
     "errors": ("FailedTrialError", "FatalError", "RedrawTrialError"),
     "folds": ("CrossValidation",),
     "hypermodel": ("HyperModel",),
     "hyperparameters": ("HyperParameters",),
-    "oracles": ("ASHAStopper", "MedianStopper", "Oracle"),
+    "mirrors": ("OptunaMirror",),
+    "oracles": ("ASHAStopper", "MedianStopper", "OptunaOracle", "Oracle", "Precedent", "Precedents"),
     "space": ("Boolean", "Choice", "Fixed", "Float", "Int", "Parameter", "Space"),
     "stores": ("MemoryStore",),
     "trials": ("History", "Objective", "Trial"),

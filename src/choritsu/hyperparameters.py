@@ -109,6 +109,8 @@ class HyperParameters:
         default: int | None = None,
         parent_name: str | None = None,
         parent_values: Any = None,
+        *,
+        prior: int | None = None,
     ) -> Any:
         """Ask for a whole number from `min_value` to `max_value`, both included; see `choritsu.space.Int`.
 
@@ -117,7 +119,9 @@ class HyperParameters:
             1
         """
         return self._ask(
-            lambda full, conditions: Int(full, min_value, max_value, step, sampling or "linear", default, conditions),
+            lambda full, conditions: Int(
+                full, min_value, max_value, step, sampling or "linear", default, conditions, prior=prior
+            ),
             name,
             parent_name,
             parent_values,
@@ -133,6 +137,8 @@ class HyperParameters:
         default: float | None = None,
         parent_name: str | None = None,
         parent_values: Any = None,
+        *,
+        prior: float | None = None,
     ) -> Any:
         """Ask for a real number from `min_value` to `max_value`, both included; see `choritsu.space.Float`.
 
@@ -141,7 +147,9 @@ class HyperParameters:
             0.0001
         """
         return self._ask(
-            lambda full, conditions: Float(full, min_value, max_value, step, sampling or "linear", default, conditions),
+            lambda full, conditions: Float(
+                full, min_value, max_value, step, sampling or "linear", default, conditions, prior=prior
+            ),
             name,
             parent_name,
             parent_values,
@@ -155,6 +163,8 @@ class HyperParameters:
         default: Any = None,
         parent_name: str | None = None,
         parent_values: Any = None,
+        *,
+        prior: Any = None,
     ) -> Any:
         """Ask for one of `values`; see `choritsu.space.Choice`.
 
@@ -163,14 +173,27 @@ class HyperParameters:
             'adam'
         """
         return self._ask(
-            lambda full, conditions: Choice(full, values, ordered, default, conditions),  # type: ignore[arg-type]
+            lambda full, conditions: Choice(
+                full,
+                values,  # type: ignore[arg-type]
+                ordered,
+                default,
+                conditions,
+                prior=prior,
+            ),
             name,
             parent_name,
             parent_values,
         )
 
     def Boolean(
-        self, name: str, default: bool = False, parent_name: str | None = None, parent_values: Any = None
+        self,
+        name: str,
+        default: bool = False,
+        parent_name: str | None = None,
+        parent_values: Any = None,
+        *,
+        prior: bool | None = None,
     ) -> Any:
         """Ask for True or False.
 
@@ -178,7 +201,9 @@ class HyperParameters:
             >>> HyperParameters().Boolean("shuffle", default=True)
             True
         """
-        return self._ask(lambda full, conditions: Boolean(full, default, conditions), name, parent_name, parent_values)
+        return self._ask(
+            lambda full, conditions: Boolean(full, default, conditions, prior=prior), name, parent_name, parent_values
+        )
 
     def LearningRate(
         self,
@@ -191,6 +216,8 @@ class HyperParameters:
         default: float | None = None,
         parent_name: str | None = None,
         parent_values: Any = None,
+        *,
+        prior: float | None = None,
     ) -> Any:
         """Ask for a learning rate over the whole run: its peak, shape, warm-up and end are hyperparameters.
 
@@ -208,6 +235,7 @@ class HyperParameters:
             default: of the peak.
             parent_name: as for the other kinds.
             parent_values: likewise.
+            prior: where you believe the best peak to lie.
 
         Returns:
             A `choritsu.schedules.Rate` that waits for the length of the run. In a model-building function write
@@ -243,7 +271,7 @@ class HyperParameters:
         scope = nullcontext() if parent_name is None else self.conditional_scope(parent_name, parent_values)
         with scope, self.name_scope(name):
             exact = min_value == max_value
-            peak = min_value if exact else self.Float("peak", min_value, max_value, None, "log", default)
+            peak = min_value if exact else self.Float("peak", min_value, max_value, None, "log", default, prior=prior)
             form = forms[0] if len(forms) == 1 else self.Choice("shape", forms, ordered=False)
             share = warm[0] if warm[0] == warm[1] else self.Float("warmup", *warm)
             left = ends[0] if ends[0] == ends[1] else self._end(forms, ends)
@@ -384,8 +412,8 @@ class HyperParameters:
 
     @property
     def discovered(self) -> tuple[Parameter, ...]:
-        """The parameters met that were not known before."""
-        return tuple(parameter for parameter in self._met.values() if self._known.find(parameter) is None)
+        """The parameters met that were not known before, or not with the same belief."""
+        return tuple(parameter for parameter in self._met.values() if self._known.find(parameter) != parameter)
 
     def copy(self) -> HyperParameters:
         """Give an independent copy."""
@@ -532,9 +560,11 @@ class HyperParameters:
         return copy.deepcopy(self.values.setdefault(parameter.name, parameter.start))
 
     def _meet(self, parameter: Parameter) -> None:
-        for twin in (self._known.find(parameter), self._met.get(parameter.key)):
-            if twin is not None and twin != parameter:
-                raise redefined(twin, parameter)
+        known, met = self._known.find(parameter), self._met.get(parameter.key)
+        if known is not None and not known.agrees(parameter):
+            raise redefined(known, parameter)
+        if met is not None and met != parameter:
+            raise redefined(met, parameter)
         self._met[parameter.key] = parameter
 
     def _answer(self, parameter: Parameter) -> Any:

@@ -9,6 +9,9 @@ from choritsu.oracles.base import Stopper as Stopper
 from choritsu.oracles.bayesian import BayesianOptimization as BayesianOptimization
 from choritsu.oracles.grid import Grid as Grid
 from choritsu.oracles.hyperband import Hyperband as Hyperband
+from choritsu.oracles.optuna import OptunaOracle as OptunaOracle
+from choritsu.oracles.precedents import Precedent as Precedent
+from choritsu.oracles.precedents import Precedents as Precedents
 from choritsu.oracles.quasirandom import QuasiRandom as QuasiRandom
 from choritsu.oracles.random import Random as Random
 from choritsu.oracles.settings import ASHAOracle as ASHAOracle

@@ -23,7 +23,7 @@ _BOUNDLESS = 10_000
 
 
 def space_table(space: Space) -> RenderableType:
-    """List the hyperparameters with kind, default, values, sampling and condition, and how many there are.
+    """List the hyperparameters with kind, default, belief, values, sampling and condition, and how many there are.
 
     Args:
         space: the parameters known so far.
@@ -39,6 +39,7 @@ def space_table(space: Space) -> RenderableType:
         "hyperparameter": [cut(parameter.name, 60) for parameter in space],
         "kind": [parameter.kind for parameter in space],
         "default": [show(parameter.start, 24) for parameter in space],
+        "prior": ["" if parameter.prior is None else show(parameter.prior, 24) for parameter in space],
         "values": [describe_values(parameter) for parameter in space],
         "sampling": [getattr(parameter, "sampling", "") for parameter in space],
         "only if": [describe_conditions(parameter) for parameter in space],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -54,9 +54,9 @@ class Condition:
 
 
 class Parameter(ABC):
-    """A hyperparameter: a name, an axis of values, a default, and conditions.
+    """A hyperparameter: a name, an axis of values, a default, a belief, and conditions.
 
-    Two are equal when their definitions are, conditions included.
+    Two are equal when their definitions are, conditions and belief included.
     """
 
     name: str
@@ -72,13 +72,18 @@ class Parameter(ABC):
     def start(self) -> Any:
         """The default: what was given as such, else the first value."""
 
+    @property
+    @abstractmethod
+    def prior(self) -> Any:
+        """Where its user believes the best value to lie; None where nothing is believed."""
+
     @abstractmethod
     def contains(self, value: Any) -> bool:
         """Tell whether `value` may be tried; a stepped number need only lie within its range."""
 
     @abstractmethod
     def details(self) -> dict[str, Any]:
-        """Give the definition apart from name and conditions, as constructor arguments."""
+        """Give the definition apart from name, conditions and belief, as constructor arguments."""
 
     @property
     def size(self) -> int | None:
@@ -132,9 +137,23 @@ class Parameter(ABC):
         return cast("P", replace(cast("Any", self), conditions=conditions))
 
     @property
+    def without_prior(self: P) -> P:
+        """The same parameter, of which nothing is believed."""
+        return self if self.prior is None else cast("P", replace(cast("Any", self), prior=None))
+
+    def agrees(self, other: Parameter) -> bool:
+        """Tell whether `other` is the same but for what is believed, which may change while a search goes on.
+
+        Example:
+            >>> Int("units", 32, 128, prior=64).agrees(Int("units", 32, 128))
+            True
+        """
+        return self.without_prior == other.without_prior
+
+    @property
     def definition(self) -> str:
         """The kind and details as a line of text, without name and conditions."""
-        shown = {key: value for key, value in self.details().items() if value is not None}
+        shown = {key: value for key, value in {**self.details(), **self._belief}.items() if value is not None}
         return f"{self.kind}({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
 
     def to_json(self) -> dict[str, Json]:
@@ -142,7 +161,7 @@ class Parameter(ABC):
         return {
             "kind": self.kind,
             "name": self.name,
-            "details": {key: encode(value) for key, value in self.details().items()},
+            "details": {key: encode(value) for key, value in {**self.details(), **self._belief}.items()},
             "conditions": [
                 {"name": condition.name, "values": encode(condition.values)} for condition in self.conditions
             ],
@@ -156,6 +175,11 @@ class Parameter(ABC):
 
     def __hash__(self) -> int:
         return hash(self._identity)
+
+    @property
+    def _belief(self) -> dict[str, Any]:
+        # Left out where there is none, so that searches stored before there were beliefs read the same.
+        return {} if self.prior is None else {"prior": self.prior}
 
     @cached_property
     def _identity(self) -> str:
@@ -215,9 +239,10 @@ def _check_range(name: str, low: float, high: float, step: float | None, samplin
         )
 
 
-def _check_default(name: str, low: float, high: float, default: float | None) -> None:
-    if default is not None and not low <= default <= high:
-        raise SpaceError(f"{name!r}: default={default!r} lies outside [{low!r}, {high!r}]")
+def _check_inside(name: str, low: float, high: float, **given: float | None) -> None:
+    for argument, value in given.items():
+        if value is not None and not low <= value <= high:
+            raise SpaceError(f"{name!r}: {argument}={value!r} lies outside [{low!r}, {high!r}]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +258,7 @@ class Int(Parameter):
         sampling: "linear", "log" or "reverse_log" (fine near `max_value`).
         default: the value to start from; by default `min_value`.
         conditions: under which the parameter exists.
+        prior: where you believe the best value to lie; Bayesian optimization makes use of it.
 
     Raises:
         SpaceError: when the arguments contradict each other.
@@ -249,6 +275,7 @@ class Int(Parameter):
     sampling: Sampling = "linear"
     default: int | None = None
     conditions: tuple[Condition, ...] = ()
+    prior: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         name = _checked_name(self.name)
@@ -256,9 +283,10 @@ class Int(Parameter):
         high = _integer(name, "max_value", self.max_value)
         step = None if self.step is None else _integer(name, "step", self.step)
         default = None if self.default is None else _integer(name, "default", self.default)
+        prior = None if self.prior is None else _integer(name, "prior", self.prior)
         sampling = _checked_sampling(name, self.sampling)
         _check_range(name, low, high, step, sampling)
-        _check_default(name, low, high, default)
+        _check_inside(name, low, high, default=default, prior=prior)
         if step is None and sampling == "linear":
             step = 1
         for key, value in (
@@ -267,6 +295,7 @@ class Int(Parameter):
             ("step", step),
             ("default", default),
             ("sampling", sampling),
+            ("prior", prior),
         ):
             object.__setattr__(self, key, value)
         if (self.axis.size or 0) > MOST_VALUES:
@@ -313,6 +342,7 @@ class Float(Parameter):
         sampling: "linear", "log" or "reverse_log" (fine near `max_value`).
         default: the value to start from; by default `min_value`.
         conditions: under which the parameter exists.
+        prior: where you believe the best value to lie; Bayesian optimization makes use of it.
 
     Raises:
         SpaceError: when the arguments contradict each other.
@@ -331,6 +361,7 @@ class Float(Parameter):
     sampling: Sampling = "linear"
     default: float | None = None
     conditions: tuple[Condition, ...] = ()
+    prior: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         name = _checked_name(self.name)
@@ -338,15 +369,17 @@ class Float(Parameter):
         high = float(_number(name, "max_value", self.max_value))
         step = None if self.step is None else float(_number(name, "step", self.step))
         default = None if self.default is None else float(_number(name, "default", self.default))
+        prior = None if self.prior is None else float(_number(name, "prior", self.prior))
         sampling = _checked_sampling(name, self.sampling)
         _check_range(name, low, high, step, sampling)
-        _check_default(name, low, high, default)
+        _check_inside(name, low, high, default=default, prior=prior)
         for key, value in (
             ("min_value", low),
             ("max_value", high),
             ("step", step),
             ("default", default),
             ("sampling", sampling),
+            ("prior", prior),
         ):
             object.__setattr__(self, key, value)
         if (self.axis.size or 0) > MOST_VALUES:
@@ -416,6 +449,7 @@ class Choice(Parameter):
         ordered: whether neighbours in the list are alike; by default True when all are numbers.
         default: the value to start from; by default the first.
         conditions: under which the parameter exists.
+        prior: which value you believe to be the best; Bayesian optimization makes use of it.
 
     Raises:
         SpaceError: when there is nothing to choose from, or the default is not among it.
@@ -430,6 +464,7 @@ class Choice(Parameter):
     ordered: bool | None = None
     default: Any = None
     conditions: tuple[Condition, ...] = ()
+    prior: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         name = _checked_name(self.name)
@@ -439,12 +474,14 @@ class Choice(Parameter):
         if not distinct:
             raise SpaceError(f"{name!r}: a choice needs at least one value, got an empty list")
         values = tuple(distinct.values())
-        default = None if self.default is None else _kept(name, self.default)
-        if default is not None and canonical(default) not in distinct:
-            raise SpaceError(f"{name!r}: default={default!r} is none of {list(values)!r}")
+        for argument in ("default", "prior"):
+            given = getattr(self, argument)
+            given = None if given is None else _kept(name, given)
+            if given is not None and canonical(given) not in distinct:
+                raise SpaceError(f"{name!r}: {argument}={given!r} is none of {list(values)!r}")
+            object.__setattr__(self, argument, given)
         ordered = self.ordered if self.ordered is not None else all(_is_number(value) for value in values)
         object.__setattr__(self, "values", values)
-        object.__setattr__(self, "default", default)
         object.__setattr__(self, "ordered", bool(ordered))
 
     @cached_property
@@ -481,13 +518,17 @@ class Boolean(Parameter):
     name: str
     default: bool = False
     conditions: tuple[Condition, ...] = ()
+    prior: bool | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         name = _checked_name(self.name)
-        default = plain(self.default)
+        default, prior = plain(self.default), plain(self.prior)
         if not isinstance(default, bool):
             raise SpaceError(f"{name!r}: default must be True or False, got {default!r}")
+        if not isinstance(prior, bool | None):
+            raise SpaceError(f"{name!r}: prior must be True, False or None, got {prior!r}")
         object.__setattr__(self, "default", default)
+        object.__setattr__(self, "prior", prior)
 
     @cached_property
     def axis(self) -> Axis:
@@ -540,6 +581,11 @@ class Fixed(Parameter):
         return self.value
 
     @property
+    def prior(self) -> None:
+        """None: there is nothing to believe."""
+        return None
+
+    @property
     def start(self) -> Any:
         return self.value
 
@@ -561,7 +607,7 @@ def parameter_from_json(data: Mapping[str, Any]) -> Parameter:
 
     Example:
         >>> parameter_from_json(Boolean("shuffle").to_json())
-        Boolean(name='shuffle', default=False, conditions=())
+        Boolean(name='shuffle', default=False, conditions=(), prior=None)
     """
     kind = _KINDS.get(data["kind"])
     if kind is None:

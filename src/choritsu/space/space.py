@@ -82,17 +82,19 @@ class Space:
         return {parameter.key: parameter for parameter in self.parameters}
 
     def extended(self, parameters: Iterable[Parameter]) -> Space:
-        """Give the space with those of `parameters` that it does not hold yet.
+        """Give the space with those of `parameters` that it does not hold yet; of beliefs, the latest counts.
 
         Raises:
             RedefinedError: when one of them disagrees with a definition held already.
         """
         known = dict(self._by_key)
         for parameter in parameters:
-            twin = known.setdefault(parameter.key, parameter)
-            if twin != parameter:
+            twin = known.get(parameter.key, parameter)
+            if not twin.agrees(parameter):
                 raise redefined(twin, parameter)
-        return self if len(known) == len(self) else Space(tuple(known.values()))
+            known[parameter.key] = parameter
+        extended = tuple(known.values())
+        return self if extended == self.parameters else Space(extended)
 
     def active(self, values: Mapping[str, Any]) -> Iterator[Parameter]:
         """Yield the parameters whose conditions `values` meets, in order."""

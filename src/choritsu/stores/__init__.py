@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from choritsu.stores.checkpoints import load_checkpoint as load_checkpoint
     from choritsu.stores.checkpoints import save_checkpoint as save_checkpoint
     from choritsu.stores.opening import open_store as open_store
+    from choritsu.stores.opening import read_store as read_store
     from choritsu.stores.opening import remove_store as remove_store
     from choritsu.stores.sql import SqlStore as SqlStore
 
@@ -20,6 +21,7 @@ _LAZY = {
     "SqlStore": "choritsu.stores.sql",
     "load_checkpoint": "choritsu.stores.checkpoints",
     "open_store": "choritsu.stores.opening",
+    "read_store": "choritsu.stores.opening",
     "remove_store": "choritsu.stores.opening",
     "save_checkpoint": "choritsu.stores.checkpoints",
 }

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
 
 from choritsu.errors import CorruptStoreError, ForeignStoreError, NewerStoreError, StoreError
 from choritsu.stores.sql import SCHEMA_VERSION, SqlStore, damaged, explained, metadata, unwritable, write_json
@@ -83,6 +84,41 @@ def open_store(directory: Path, *, create: bool = True) -> SqlStore:
     return SqlStore(engine, str(path))
 
 
+def read_store(directory: Path) -> SqlStore:
+    """Read the search that lies in a directory into memory; nothing is changed there, whoever else uses it.
+
+    Args:
+        directory: where it lies.
+
+    Returns:
+        A store with all that was recorded by now.
+
+    Raises:
+        StoreError: when there is no search, or it cannot be read.
+        ForeignStoreError: when another program wrote the file.
+        NewerStoreError: when a later choritsu wrote it.
+        CorruptStoreError: when it is damaged.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as directory:
+        ...     open_store(Path(directory)).close()
+        ...     print(read_store(Path(directory)).history().trials)
+        ()
+    """
+    path = Path(directory).absolute() / "search.db"
+    if _look(path) != "ours":
+        raise StoreError(f"no search lies in {path.parent}; check the path")
+    _check(path)
+    try:
+        copy = _copied(path)
+    except sqlite3.Error as error:
+        raise explained(error, str(path)) from error
+    engine = _configured(create_engine("sqlite://", creator=lambda: copy, poolclass=StaticPool))
+    _make_tables(engine, path)
+    return SqlStore(engine, str(path))
+
+
 def remove_store(directory: Path) -> None:
     """Delete the search that lies in a directory, if there is one; other files stay.
 
@@ -139,6 +175,25 @@ def _look(path: Path) -> _Found:
     raise _foreign(path, application)
 
 
+def _reader(path: Path, *, at_rest: bool) -> sqlite3.Connection:
+    """Connect to a file without changing a byte of it or leaving one beside it."""
+    # At rest, nothing beside the file need be read or made.
+    return sqlite3.connect(path.as_uri() + ("?immutable=1" if at_rest else "?mode=ro"), uri=True, timeout=PATIENCE)
+
+
+def _copied(path: Path) -> sqlite3.Connection:
+    while True:
+        before = _fingerprint(path)
+        at_rest = not _is_filled(_beside(path, "-wal"))
+        copy = sqlite3.connect(":memory:")
+        with closing(_reader(path, at_rest=at_rest)) as file:
+            file.backup(copy)
+        # Another process that woke up and wrote may have given it to us in part.
+        if not at_rest or before == _fingerprint(path):
+            return copy
+        copy.close()
+
+
 def _check(path: Path) -> None:
     """Have SQLite check the file, without changing a byte of it or leaving one beside it."""
     if _is_filled(_beside(path, "-journal")):
@@ -146,10 +201,8 @@ def _check(path: Path) -> None:
     while True:
         before = _fingerprint(path)
         at_rest = not _is_filled(_beside(path, "-wal"))
-        # At rest, nothing beside the file need be read or made.
-        question = "?immutable=1" if at_rest else "?mode=ro"
         try:
-            with closing(sqlite3.connect(path.as_uri() + question, uri=True, timeout=PATIENCE)) as connection:
+            with closing(_reader(path, at_rest=at_rest)) as connection:
                 (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             error: StoreError | None = None if answer == "ok" else damaged(str(path), answer)
         except sqlite3.DatabaseError as reason:
@@ -172,7 +225,10 @@ def _engine(path: Path) -> Engine:
         # Threads come and go, and each needs a connection but for moments.
         max_overflow=-1,
     )
+    return _configured(engine)
 
+
+def _configured(engine: Engine) -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
         # BEGIN is ours to write; Python would put it off.
@@ -190,7 +246,13 @@ def _engine(path: Path) -> Engine:
 
 
 def _prepare(engine: Engine, path: Path) -> None:
-    """Make the tables unless they are there."""
+    _make_tables(engine, path)
+    with closing(engine.raw_connection()) as connection:
+        _journal_ahead(cast("sqlite3.Connection", connection.driver_connection))
+
+
+def _make_tables(engine: Engine, path: Path) -> None:
+    """Make the tables unless they are there, in their present form."""
     with engine.execution_options(writes=True).begin() as connection:
         application, version, tables = (
             connection.exec_driver_sql(question).scalar_one()
@@ -208,8 +270,6 @@ def _prepare(engine: Engine, path: Path) -> None:
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         else:
             raise _foreign(path, application)
-    with closing(engine.raw_connection()) as connection:
-        _journal_ahead(cast("sqlite3.Connection", connection.driver_connection))
 
 
 def _journal_ahead(connection: sqlite3.Connection) -> None:

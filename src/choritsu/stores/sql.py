@@ -332,8 +332,7 @@ class SqlStore:
 
     def redefine(self, space: Space) -> None:
         with self._writing() as connection:
-            connection.execute(delete(_parameters))
-            _add_parameters(connection, space, 0)
+            _replace_parameters(connection, space)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -361,7 +360,12 @@ class SqlStore:
         with self._writing() as connection:
             with self._understanding():
                 space = Space.from_json(row.definition for row in connection.execute(_SPACE))
-            _add_parameters(connection, space.extended(event.parameters), len(space))
+            grown = space.extended(event.parameters)
+            if grown.parameters[: len(space)] == space.parameters:
+                _add_parameters(connection, grown, len(space))
+            else:
+                # Something else is believed of what was known.
+                _replace_parameters(connection, grown)
         return True
 
     @contextmanager
@@ -465,6 +469,11 @@ def _has_ended(connection: Connection, number: int, attempt: int) -> bool:
     if row is None:
         raise unclaimed(number, attempt)
     return row.id is not None
+
+
+def _replace_parameters(connection: Connection, space: Space) -> None:
+    connection.execute(delete(_parameters))
+    _add_parameters(connection, space, 0)
 
 
 def _add_parameters(connection: Connection, space: Space, known: int) -> None:

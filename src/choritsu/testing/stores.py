@@ -397,6 +397,14 @@ class StoreContract:
             reopen().record(Grew(1, (Int("new", 1, 2), Boolean("deep", default=True))))
         assert store.history().space == SPACE
 
+    def test_of_beliefs_the_latest_counts(self, store: Store, reopen: Reopen) -> None:
+        store.record(Grew(0, SPACE.parameters))
+        believed = Float("rate", 1e-4, 1e-1, sampling="log", default=1e-3, prior=1e-2)
+        for latest in (believed, believed.without_prior):
+            store.record(Grew(1, (latest, Boolean("new"))))
+            wanted = [latest if parameter.name == "rate" else parameter for parameter in SPACE]
+            assert reopen().history().space == Space((*wanted, Boolean("new")))
+
     def test_redefined_space_replaces_the_old_and_keeps_trials(self, store: Store, reopen: Reopen) -> None:
         other = reopen()
         store.record(Grew(0, SPACE.parameters))

@@ -22,6 +22,7 @@ from choritsu.frameworks.memory import tidied
 from choritsu.halting import Halt
 from choritsu.hypermodel import as_hypermodel
 from choritsu.hyperparameters import HyperParameters
+from choritsu.mirrors import Mirror
 from choritsu.oracles import Budgeted, Oracle, OracleSettings, Stopper, settings_for
 from choritsu.running import BEST, RunningTrial
 from choritsu.search import Clock, Plan, Search
@@ -299,6 +300,7 @@ class Tuner:
         patience: int | None = None,
         workers: int = 1,
         gpus_per_trial: float | None = None,
+        mirror: Mirror | None = None,
         **fit_kwargs: Any,
     ) -> None:
         """Search until `max_trials` trials are made, nothing is left to try, or a budget is used up.
@@ -314,6 +316,7 @@ class Tuner:
                 of trials, epochs and batches then run there, on a copy of this tuner as `on_search_begin` left it.
             gpus_per_trial: how many GPUs a trial is given, 0.5 for two trials on one; by default the visible ones
                 are dealt out evenly among the workers.
+            mirror: where the search is shown besides, such as `OptunaMirror`.
             fit_args: what ``model.fit`` or your ``HyperModel.fit`` takes, such as x and y.
             fit_kwargs: likewise. A hyperparameter in the place of a value is tuned:
                 ``batch_size=ct.Choice("batch_size", [32, 64])``, ``epochs=ct.Int("epochs", 5, 20)``.
@@ -355,10 +358,14 @@ class Tuner:
         executor = self._executor(partial(self._perform, fit_args, fit_kwargs), workers, gpus_per_trial)
         display.begin(self._store.history())
         try:
+            if mirror is not None:
+                mirror.begin(self._store.identity() or Identity(), self._store.history(), self._store.reports())
             with tidied() as tidy:
 
                 def watch(event: Event, history: History) -> None:
                     display.show(event, history)
+                    if mirror is not None:
+                        mirror.show(event, history)
                     if isinstance(event, Finished | Failed | Refused):
                         self._prune()
                         tidy()
@@ -378,6 +385,8 @@ class Tuner:
         finally:
             executor.close()
             display.close()
+            if mirror is not None:
+                mirror.close()
         self.on_search_end()
 
     @staticmethod
@@ -696,7 +705,7 @@ def _changes(stored: Identity, objective: Objective, asked: Space | None) -> lis
         now = asked.find(parameter)
         if now is None:
             changes.append(f"{parameter.name}: was {parameter.definition}, is no longer asked for")
-        elif now != parameter:
+        elif not now.agrees(parameter):
             changes.append(f"{parameter.name}: was {parameter.definition}, is now {now.definition}")
     changes += [
         f"{parameter.name}: is new, {parameter.definition}" for parameter in asked if not stored.asked.find(parameter)
