@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, cast
 
 from choritsu.oracles.asha import ASHA
 from choritsu.oracles.base import Horizon, Oracle
 from choritsu.oracles.bayesian import BayesianOptimization
 from choritsu.oracles.grid import Grid
 from choritsu.oracles.hyperband import Hyperband
+from choritsu.oracles.precedents import Precedents
 from choritsu.oracles.quasirandom import QuasiRandom
 from choritsu.oracles.random import Random
 
@@ -158,6 +159,8 @@ def BayesianOptimizationOracle(
     tune_new_entries: bool = True,
     max_retries_per_trial: int = 0,
     max_consecutive_failed_trials: int = 3,
+    *,
+    precedents: tuple[Precedents, ...] = (),
 ) -> OracleSettings:
     """Set up Bayesian optimization; the arguments are those of `BayesianOptimization` and `OracleSettings`.
 
@@ -166,10 +169,10 @@ def BayesianOptimizationOracle(
 
     Example:
         >>> BayesianOptimizationOracle("val_loss", max_trials=30).make(5)
-        BayesianOptimization(num_initial_points=None, seed=5)
+        BayesianOptimization(num_initial_points=None, seed=5, precedents=())
     """
     del alpha, beta
-    bayesian = BayesianOptimization(num_initial_points)
+    bayesian = BayesianOptimization(num_initial_points, precedents=precedents)
     return OracleSettings(
         "BayesianOptimization",
         lambda seed: replace(bayesian, seed=seed),
@@ -197,6 +200,7 @@ def HyperbandOracle(
     max_consecutive_failed_trials: int = 3,
     *,
     horizon: Horizon = "full",
+    oracle: Oracle | None = None,
 ) -> OracleSettings:
     """Set up Hyperband; the arguments are those of `Hyperband` and `OracleSettings`.
 
@@ -204,10 +208,10 @@ def HyperbandOracle(
         >>> HyperbandOracle("val_loss", max_epochs=9).make(5)
         Hyperband(max_epochs=9, factor=3, hyperband_iterations=1, seed=5, horizon='full', oracle=None)
     """
-    hyperband = Hyperband(max_epochs, factor, hyperband_iterations, horizon=horizon)
+    hyperband = Hyperband(max_epochs, factor, hyperband_iterations, horizon=horizon, oracle=oracle)
     return OracleSettings(
         "Hyperband",
-        lambda seed: replace(hyperband, seed=seed),
+        lambda seed: replace(hyperband, seed=seed, oracle=_seeded(oracle, seed)),
         objective,
         None,
         seed,
@@ -234,6 +238,7 @@ def ASHAOracle(
     *,
     early_stopping_rate: int = 0,
     horizon: Horizon = "full",
+    oracle: Oracle | None = None,
 ) -> OracleSettings:
     """Set up ASHA; the arguments are those of `ASHA` and `OracleSettings`.
 
@@ -241,10 +246,10 @@ def ASHAOracle(
         >>> ASHAOracle("val_loss", max_epochs=27).make(5).budgets
         (1, 3, 9, 27)
     """
-    asha = ASHA(max_epochs, min_epochs, factor, early_stopping_rate, horizon=horizon)
+    asha = ASHA(max_epochs, min_epochs, factor, early_stopping_rate, horizon=horizon, oracle=oracle)
     return OracleSettings(
         "ASHA",
-        lambda seed: replace(asha, seed=seed),
+        lambda seed: replace(asha, seed=seed, oracle=_seeded(oracle, seed)),
         objective,
         max_trials,
         seed,
@@ -254,6 +259,12 @@ def ASHAOracle(
         max_retries_per_trial,
         max_consecutive_failed_trials,
     )
+
+
+def _seeded(oracle: Oracle | None, seed: int) -> Oracle | None:
+    """Give an oracle the search's seed, if it takes any."""
+    takes_seed = any(field.name == "seed" for field in fields(cast("Any", oracle))) if is_dataclass(oracle) else False
+    return replace(cast("Any", oracle), seed=seed) if takes_seed else oracle
 
 
 def settings_for(oracle: Oracle, **limits: Any) -> OracleSettings:

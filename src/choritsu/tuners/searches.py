@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from choritsu.earlier import precedents_of
 from choritsu.oracles import (
     ASHAOracle,
     BayesianOptimizationOracle,
     GridSearchOracle,
     Horizon,
     HyperbandOracle,
+    Oracle,
     QuasiRandomSearchOracle,
     RandomSearchOracle,
 )
@@ -133,6 +135,8 @@ class BayesianOptimization(Tuner):
         allow_new_entries: likewise.
         max_retries_per_trial: likewise.
         max_consecutive_failed_trials: likewise.
+        warm_start: earlier searches to learn from: directories of ours or of Keras Tuner's, tuners, Optuna studies, or
+            a list of these; their spaces may differ. See `precedents_of`.
         kwargs: what `Tuner` takes.
 
     Example:
@@ -159,12 +163,22 @@ class BayesianOptimization(Tuner):
         allow_new_entries: bool = True,
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 3,
+        *,
+        warm_start: Any = (),
         **kwargs: Any,
     ) -> None:
         limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
         model = (num_initial_points, alpha, beta)
-        oracle = BayesianOptimizationOracle(objective, max_trials, *model, seed, *limits, max_consecutive_failed_trials)
-        super().__init__(oracle, hypermodel, **kwargs)
+        settings = BayesianOptimizationOracle(
+            objective,
+            max_trials,
+            *model,
+            seed,
+            *limits,
+            max_consecutive_failed_trials,
+            precedents=precedents_of(warm_start),
+        )
+        super().__init__(settings, hypermodel, **kwargs)
 
 
 class Hyperband(Tuner):
@@ -187,6 +201,8 @@ class Hyperband(Tuner):
         max_consecutive_failed_trials: likewise.
         horizon: whether learning-rate schedules are made for `max_epochs` ("full") or for the epochs given so far
             ("rung").
+        oracle: draws the values of new trials, by default at random; `oracles.BayesianOptimization()` learns from all
+            rungs.
         kwargs: what `Tuner` takes.
 
     Source:
@@ -218,12 +234,15 @@ class Hyperband(Tuner):
         max_consecutive_failed_trials: int = 3,
         *,
         horizon: Horizon = "full",
+        oracle: Oracle | None = None,
         **kwargs: Any,
     ) -> None:
         limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
         budgets = (max_epochs, factor, hyperband_iterations)
-        oracle = HyperbandOracle(objective, *budgets, seed, *limits, max_consecutive_failed_trials, horizon=horizon)
-        super().__init__(oracle, hypermodel, **kwargs)
+        settings = HyperbandOracle(
+            objective, *budgets, seed, *limits, max_consecutive_failed_trials, horizon=horizon, oracle=oracle
+        )
+        super().__init__(settings, hypermodel, **kwargs)
 
 
 class ASHA(Tuner):
@@ -245,6 +264,7 @@ class ASHA(Tuner):
         max_retries_per_trial: likewise.
         max_consecutive_failed_trials: likewise.
         horizon: as for `Hyperband`.
+        oracle: likewise.
         kwargs: what `Tuner` takes.
 
     Source:
@@ -277,9 +297,12 @@ class ASHA(Tuner):
         max_consecutive_failed_trials: int = 3,
         *,
         horizon: Horizon = "full",
+        oracle: Oracle | None = None,
         **kwargs: Any,
     ) -> None:
         limits = (hyperparameters, allow_new_entries, tune_new_entries, max_retries_per_trial)
         budgets = (max_trials, max_epochs, min_epochs, factor)
-        oracle = ASHAOracle(objective, *budgets, seed, *limits, max_consecutive_failed_trials, horizon=horizon)
-        super().__init__(oracle, hypermodel, **kwargs)
+        settings = ASHAOracle(
+            objective, *budgets, seed, *limits, max_consecutive_failed_trials, horizon=horizon, oracle=oracle
+        )
+        super().__init__(settings, hypermodel, **kwargs)

@@ -31,8 +31,8 @@ def log_expected_improvement(mean: Floats, deviation: Floats, best: float) -> Fl
 
     Example:
         >>> improvement = log_expected_improvement(np.array([0.0, 60.0]), np.array([1.0, 1.0]), 0.0)
-        >>> improvement.round(2)
-        array([   -0.92, -1809.11])
+        >>> [round(float(each), 2) for each in improvement]
+        [-0.92, -1809.11]
     """
     z = (best - mean) / deviation
     near = z > -1.0

@@ -33,11 +33,11 @@ class Encoding:
 
     Example:
         >>> from choritsu.space import Choice, Float
-        >>> encoding = Encoding(Space((Float("x", 0.0, 4.0), Choice("c", ("a", "b")))))
+        >>> encoding = Encoding(Space((Float("x", 0.0, 4.0), Choice("c", ("a", "b", "c")))))
         >>> encoding.points([{"x": 1.0, "c": "b"}])
-        array([[0.25, 0.75]])
+        array([[0.25, 0.5 ]])
         >>> encoding.coordinates(encoding.points([{"x": 1.0, "c": "b"}])).round(2)
-        array([[0.25, 0.  , 0.71]])
+        array([[0.25, 0.  , 0.71, 0.  ]])
     """
 
     space: Space

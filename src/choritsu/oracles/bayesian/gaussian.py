@@ -50,24 +50,15 @@ class Scales:
 class Belief:
     """What is thought of scales before anything is seen: a normal distribution of each logarithm.
 
-    The length grows with the root of the number of groups, as distances in a cube do, so that in many dimensions the
-    function is not taken for one that forgets itself everywhere.
-
     Args:
-        groups: how many groups of coordinates there are.
-        length: the logarithm of the most probable length, for a single group.
+        lengths: the logarithms of the most probable lengths, one for each group.
         length_spread: how far a length may lie from that; standard deviations of logarithms, like those that follow.
         signal_spread: how far the variance of the function may lie from 1.
         noise: the logarithm of the noise's most probable variance.
         noise_spread: how far that may lie from it.
-
-    Source:
-        Hvarfner, Hellsten, Nardi, "Vanilla Bayesian optimization performs great in high dimensions" (2024), for the
-        growth.
     """
 
-    groups: int
-    length: float
+    lengths: Sequence[float]
     length_spread: float = 1.0
     signal_spread: float = 1.0
     noise: float = math.log(1e-3)
@@ -76,13 +67,12 @@ class Belief:
     @property
     def middle(self) -> Floats:
         """The most probable scales."""
-        length = self.length + 0.5 * math.log(max(self.groups, 1))
-        return np.array([*[length] * self.groups, 0.0, self.noise])
+        return np.array([*self.lengths, 0.0, self.noise])
 
     @property
     def spread(self) -> Floats:
         """How far they may lie from these."""
-        return np.array([*[self.length_spread] * self.groups, self.signal_spread, self.noise_spread])
+        return np.array([*[self.length_spread] * len(self.lengths), self.signal_spread, self.noise_spread])
 
 
 def matern(squares: Floats) -> tuple[Floats, Floats]:
@@ -186,5 +176,5 @@ def fitted(seen: Floats, targets: Floats, groups: Sequence[slice], belief: Belie
         return float(0.5 * targets @ solved + half_log + 0.5 * deviation @ deviation), gradient
 
     bounds = [(at - 4 * by, at + 4 * by) for at, by in zip(middle, spread, strict=True)]
-    found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS})
+    found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS, "ftol": 1e-5})
     return Scales.of(found.x)

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from choritsu.oracles.precedents import Precedents
+from choritsu.space import Space
 from choritsu.trials import History, Objective, Status, Trial
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -51,6 +53,12 @@ def _of(trial: Trial, objective: Objective) -> list[Observation]:
     if trial.status in (Status.FAILED, Status.REFUSED) and trial.values:
         return [Observation(trial.values, math.inf, trial.until)]
     return []
+
+
+def precedents(earlier: Precedents, space: Space) -> list[Observation]:
+    """Give what an earlier search knows of combinations in this space."""
+    sign = 1.0 if earlier.direction == "min" else -1.0
+    return [Observation(trial.values, sign * trial.score) for trial in earlier.fitting(space)]
 
 
 def pending(history: History) -> list[Mapping[str, Any]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from choritsu.chance import derive
+from choritsu.chance import derive, unit
 from choritsu.decisions import Decision, Fill, Start
+from choritsu.oracles.precedents import Precedents
 from choritsu.oracles.quasirandom import QuasiRandom
 from choritsu.oracles.random import Random, looks_around
+from choritsu.space import Parameter, Space
 from choritsu.trials import History
 
 if TYPE_CHECKING:
@@ -30,11 +32,14 @@ class BayesianOptimization:
 
     Args:
         num_initial_points: how many trials are spread evenly before the model is asked; by default one more than
-            there are parameters, at least 4 and at most 8.
+            there are parameters, at least 4 and at most 8. After earlier searches there are none.
         seed: any integer.
+        precedents: what earlier searches have tried, as far as this one's space can express it. How much they teach
+            is learned from this search's own scores.
 
     Raises:
         ValueError: when `num_initial_points` is not at least 1.
+        TypeError: when `precedents` holds something else.
 
     Source:
         Jones, Schonlau, Welch, "Efficient global optimization of expensive black-box functions" (1998); what was
@@ -49,30 +54,67 @@ class BayesianOptimization:
 
     num_initial_points: int | None = None
     seed: int = 0
+    precedents: tuple[Precedents, ...] = ()
     fill: ClassVar[Fill] = "draw"
 
     def __post_init__(self) -> None:
         first = self.num_initial_points
         if first is not None and (isinstance(first, bool) or not isinstance(first, int) or first < 1):
             raise ValueError(f"num_initial_points must be an integer of at least 1, or None, got {first!r}")
+        for precedents in self.precedents:
+            if not isinstance(precedents, Precedents):
+                raise TypeError(f"precedents must be what precedents_of(...) gives, got {precedents!r}")
 
     def suggest(self, history: History, number: int) -> Decision:
         """Give the combination that promises the greatest improvement; `Done` when none is left."""
         # Only here, since they bring NumPy and SciPy.
         from choritsu.oracles.bayesian.encoding import Encoding
-        from choritsu.oracles.bayesian.observations import observations
+        from choritsu.oracles.bayesian.observations import observations, precedents
 
         encoding = Encoding(history.space)
         seen = observations(history)
-        known = any(one.is_finite for one in seen)
-        if not known or looks_around(history) or len(history) < self._first(len(encoding.varied)):
-            return QuasiRandom(self.seed).suggest(history, number)
-        return self._promising(history, number, encoding, seen)
+        earlier = [known for each in self.precedents if (known := precedents(each, history.space))]
+        taught = any(one.is_finite for one in seen) or (bool(earlier) and not seen)
+        if looks_around(history) or not taught or (not earlier and len(history) < self._first(history.space)):
+            return self._spread(history, number)
+        return self._promising(history, number, encoding, seen, earlier)
 
-    def _promising(self, history: History, number: int, encoding: Encoding, seen: Sequence[Observation]) -> Decision:
+    def _first(self, space: Space) -> int:
+        varied = sum(parameter.size != 1 for parameter in space)
+        return min(max(varied + 1, 4), 8) if self.num_initial_points is None else self.num_initial_points
+
+    def _spread(self, history: History, number: int) -> Decision:
+        """Give a point of an even spread; where something is believed, the first is that, and the others lie near."""
+        decision = QuasiRandom(self.seed).suggest(history, number)
+        believed = {parameter.key for parameter in history.space if parameter.prior is not None}
+        if not believed or not isinstance(decision, Start):
+            return decision
+
+        from choritsu.oracles.bayesian.beliefs import near
+
+        def choose(parameter: Parameter) -> Any:
+            drawn = decision.values.get(parameter.name, parameter.start)
+            if parameter.key not in believed:
+                return drawn
+            if number == 0:
+                return parameter.prior
+            return near(parameter, unit(self.seed, number, parameter.name))
+
+        values = history.space.assign(choose)
+        return decision if history.tried.covers(values) else Start(values)
+
+    def _promising(
+        self,
+        history: History,
+        number: int,
+        encoding: Encoding,
+        seen: Sequence[Observation],
+        earlier: Sequence[Sequence[Observation]],
+    ) -> Decision:
         import numpy as np
         from threadpoolctl import threadpool_limits
 
+        from choritsu.oracles.bayesian.beliefs import credit
         from choritsu.oracles.bayesian.observations import pending
         from choritsu.oracles.bayesian.proposing import best_points
         from choritsu.oracles.bayesian.surrogate import Surrogate
@@ -80,13 +122,15 @@ class BayesianOptimization:
         chance = np.random.Generator(np.random.PCG64(derive(self.seed, number, "bayesian")))
         # Several threads are slower with such small matrices, and round otherwise than one does.
         with threadpool_limits(1, "blas"):
-            surrogate = Surrogate.learned(encoding, seen, pending(history))
-            points = best_points(encoding, surrogate.promise, surrogate.known, chance)
+            surrogate = Surrogate.learned(encoding, seen, pending(history), earlier)
+            points = best_points(
+                encoding,
+                lambda points: surrogate.promise(points) + credit(encoding, points, len(seen)),
+                surrogate.known,
+                chance,
+            )
         for point in points[:LOOKED_AT]:
             values = encoding.values(point)
             if not history.tried.covers(values):
                 return Start(values)
         return Random(self.seed).suggest(history, number)
-
-    def _first(self, parameters: int) -> int:
-        return min(max(parameters + 1, 4), 8) if self.num_initial_points is None else self.num_initial_points

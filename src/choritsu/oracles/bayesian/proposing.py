@@ -17,9 +17,9 @@ DRAWN, NEAR = 500, 500
 #: How many of the known ones count as best.
 PARENTS = 5
 #: So many of the best points found are improved, each by so many children in every round.
-LEADERS, CHILDREN, ROUNDS = 6, 32, 12
+LEADERS, CHILDREN, ROUNDS = 6, 28, 10
 #: How far children lie from their parents at first, on the unit axis, and by how much this shrinks with each round.
-REACH, SHRINKING = 0.2, 0.6
+REACH, SHRINKING = 0.2, 0.55
 #: In every so many rounds each value of a choice is tried as well.
 SWEEPING = 3
 

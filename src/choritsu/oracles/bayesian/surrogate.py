@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,14 +18,17 @@ from choritsu.oracles.bayesian.observations import Observation, targets
 
 Floats: TypeAlias = NDArray[np.float64]
 
-#: How many observations the model is made of at most, and how many its scales are fitted to: what a suggestion costs
-#: grows with the cubes of both.
-MOST, FITTED = 400, 200
+#: How many observations the models are made of at most, how many of them from earlier searches, and how many their
+#: scales are fitted to: what a suggestion costs grows with the cubes of these.
+MOST, EARLIER, FITTED = 400, 150, 200
 
-
-#: The lengths that models begin with. One alone is at times caught by a wrong idea of the first few scores; two that
-#: believe in rough and in smooth functions, and vote, are seldom caught both.
+#: The logarithms of the lengths that models begin with, for one parameter; with more they grow with the root of their
+#: number, as distances in a cube do (Hvarfner, Hellsten, Nardi, "Vanilla Bayesian optimization performs great in high
+#: dimensions", 2024). One model alone is at times caught by a wrong idea of the first few scores; two that begin with
+#: rough and with smooth functions, and vote, are seldom both caught.
 LENGTHS = (-1.5, -0.2)
+#: The same for the distance between two searches, and between a training's beginning and its end: they are alike.
+CONTEXT_LENGTH = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,53 +37,65 @@ class Surrogate:
 
     Args:
         encoding: of the combinations.
-        models: over coordinates of combinations and, where trials have reached rungs, of budgets.
-        budgeted: whether there is such a coordinate.
+        models: over coordinates of combinations and of their context.
+        context: the coordinates of a whole training in this very search.
         known: the points where trials were seen, the most promising first.
-        best: the lowest score that each model believes one of them to have after a whole training.
+        best: the lowest score that each model believes one of this search's trials to have.
     """
 
     encoding: Encoding
     models: tuple[Process, ...]
-    budgeted: bool
+    context: Floats
     known: Floats
     best: tuple[float, ...]
 
     @classmethod
     def learned(
-        cls, encoding: Encoding, seen: Sequence[Observation], waiting: Sequence[Mapping[str, Any]]
+        cls,
+        encoding: Encoding,
+        seen: Sequence[Observation],
+        waiting: Sequence[Mapping[str, Any]] = (),
+        earlier: Sequence[Sequence[Observation]] = (),
     ) -> Surrogate:
-        """Learn from observations, at least one of them finite.
+        """Learn from observations.
 
         Args:
             encoding: of the combinations.
-            seen: what is known.
+            seen: what is known of this search; at least one of them finite, unless there is none.
             waiting: combinations that are being tried: the models are made surer where they lie, and no better.
+            earlier: what is known of other searches, each of which has scores of its own; none is empty.
         """
-        seen = _selected(seen, MOST)
-        budgets = _depths(seen)
-        budgeted = len(set(budgets)) > 1
-        points = encoding.points(one.values for one in seen)
-        whole = _coordinates(encoding, points, np.ones(len(seen)) if budgeted else None)
-        coordinates = _coordinates(encoding, points, np.array(budgets) if budgeted else None)
-        groups = [*encoding.groups, *([slice(coordinates.shape[1] - 1, coordinates.shape[1])] if budgeted else [])]
-        taught = targets(seen)
-        some = np.linspace(0, len(seen) - 1, min(len(seen), FITTED)).round().astype(int)
+        searches = [_selected(seen, MOST), *(_selected(other, EARLIER // len(earlier)) for other in earlier)]
+        taught = np.concatenate([targets(search) for search in searches if search])
+        points = encoding.points(one.values for search in searches for one in search)
+        contexts = _Contexts.of(searches)
+        coordinates = np.hstack([encoding.coordinates(points), contexts.rows])
+        groups = [*encoding.groups, *contexts.groups(coordinates.shape[1])]
+        growth = 0.5 * math.log(len(encoding.groups) or 1)
+        some = np.linspace(0, len(points) - 1, min(len(points), FITTED)).round().astype(int)
         models = []
         for length in LENGTHS:
-            scales = fitted(coordinates[some], taught[some], groups, Belief(len(groups), length))
+            lengths = [length + growth] * len(encoding.groups) + [CONTEXT_LENGTH] * len(contexts.widths)
+            scales = fitted(coordinates[some], taught[some], groups, Belief(lengths))
             models.append(Process.conditioned(coordinates, taught, groups, scales))
-        means = np.array([model.at(whole)[0] for model in models])
+        here = _in_context(encoding, points, contexts.whole)
+        means = np.array([model.at(here)[0] for model in models])
+        own = means[:, : len(searches[0])]
         if waiting:
-            depths = np.ones(len(waiting)) if budgeted else None
-            busy = _coordinates(encoding, encoding.points(waiting), depths)
+            busy = _in_context(encoding, encoding.points(waiting), contexts.whole)
             models = [model.surer_at(busy) for model in models]
-        order = np.argsort(means.mean(axis=0), kind="stable")
-        return cls(encoding, tuple(models), budgeted, points[order], tuple(means.min(axis=1).tolist()))
+        return cls(
+            encoding,
+            tuple(models),
+            contexts.whole,
+            points[np.argsort(means.mean(axis=0), kind="stable")],
+            # Where nothing was tried yet, anything better than the usual is an improvement.
+            tuple(own.min(axis=1).tolist() if own.size else means.mean(axis=1).tolist()),
+        )
 
     def promise(self, points: Floats) -> Floats:
         """Give the logarithm of the improvement that the models expect of settled points, one a row."""
-        coordinates = _coordinates(self.encoding, points, np.ones(len(points)) if self.budgeted else None)
+        coordinates = _in_context(self.encoding, points, self.context)
         votes = [
             log_expected_improvement(*model.at(coordinates), best)
             for model, best in zip(self.models, self.best, strict=True)
@@ -87,9 +103,8 @@ class Surrogate:
         return np.asarray(np.logaddexp.reduce(votes))
 
 
-def _coordinates(encoding: Encoding, points: Floats, depths: Floats | None) -> Floats:
-    coordinates = encoding.coordinates(points)
-    return coordinates if depths is None else np.column_stack([coordinates, depths])
+def _in_context(encoding: Encoding, points: Floats, context: Floats) -> Floats:
+    return np.hstack([encoding.coordinates(points), np.tile(context, (len(points), 1))])
 
 
 def _selected(seen: Sequence[Observation], most: int) -> Sequence[Observation]:
@@ -97,12 +112,50 @@ def _selected(seen: Sequence[Observation], most: int) -> Sequence[Observation]:
     if len(seen) <= most:
         return seen
     ranked = sorted(range(len(seen)), key=lambda index: (seen[index].badness, index))
-    rest = ranked[most // 2 :]
-    kept = ranked[: most // 2] + [rest[(index * len(rest)) // (most - most // 2)] for index in range(most - most // 2)]
-    return [seen[index] for index in sorted(kept)]
+    best, rest = ranked[: most // 2], ranked[most // 2 :]
+    sample = [rest[index * len(rest) // (most - len(best))] for index in range(most - len(best))]
+    return [seen[index] for index in sorted(best + sample)]
 
 
-def _depths(seen: Sequence[Observation]) -> list[float]:
+@dataclass(frozen=True)
+class _Contexts:
+    """Where observations come from, as coordinates.
+
+    Args:
+        rows: one row for each observation: how far its training had come, where that differs between trainings, and
+            one column for each search, where there are several.
+        widths: how many columns belong together.
+        whole: the row of a whole training in this very search.
+    """
+
+    rows: Floats
+    widths: tuple[int, ...]
+    whole: Floats
+
+    @classmethod
+    def of(cls, searches: Sequence[Sequence[Observation]]) -> _Contexts:
+        """Give those of several searches' observations; the first search is this one."""
+        depths = _depths(searches)
+        count = len(searches)
+        budgeted, several = len(set(depths)) > 1, count > 1
+        owners = np.repeat(np.arange(count), [len(search) for search in searches])
+        # Half a square each: two different searches are at a distance of 1.
+        marks = np.sqrt(0.5) * np.eye(count)
+        rows = np.hstack([np.array(depths)[:, None][:, :budgeted], marks[owners][:, : count * several]])
+        return cls(
+            rows,
+            (1,) * budgeted + (count,) * several,
+            np.concatenate([np.ones(1)[:budgeted], marks[0][: count * several]]),
+        )
+
+    def groups(self, end: int) -> list[slice]:
+        """Give the groups of columns, of which the last ends at `end`."""
+        starts = [end - sum(self.widths[index:]) for index in range(len(self.widths) + 1)]
+        return [slice(first, last) for first, last in pairwise(starts)]
+
+
+def _depths(searches: Sequence[Sequence[Observation]]) -> list[float]:
     """Give how far each training had come, from 0 to 1 on the scale of the logarithm of epochs."""
+    seen = [one for search in searches for one in search]
     longest = max((one.budget for one in seen if one.budget is not None), default=1)
     return [1.0 if one.budget is None or longest == 1 else math.log(one.budget) / math.log(longest) for one in seen]
