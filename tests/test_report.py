@@ -279,60 +279,179 @@ EFFECTS = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(name=st.sampled_from(sorted(EFFECTS)), seed=st.integers(0, 10**6))
-def test_the_only_parameter_that_acts_is_found(name, seed):
-    history = drawn(MIXED, 60, lambda values: float(EFFECTS[name](values[name])), seed=seed).history
-    first, second = importance_of(history).items[:2]
-    assert first.name == name
-    assert first.beyond_chance
-    assert first.share > 0.8
-    assert first.share > second.share + 0.2
+def test_the_only_parameter_that_acts_has_nearly_all_the_share(name, seed):
+    told = importance_of(drawn(MIXED, 60, lambda values: float(EFFECTS[name](values[name])), seed=seed).history)
+    assert told.items[0].name == name
+    assert told.items[0].share > 0.9
+    assert told.explained > 0.5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), scores=st.lists(st.integers(-3, 3), min_size=1, max_size=30))
-def test_the_order_of_trials_and_a_rescaling_of_scores_change_nothing(seed, scores):
+def test_shares_add_up_to_at_most_one_and_the_order_of_trials_is_irrelevant(seed, scores):
     rng = random.Random(seed)
     values = [MIXED.assign(lambda parameter: parameter.from_unit(rng.random())) for _ in scores]
     pairs = list(zip(values, map(float, scores), strict=True))
     told = importance_of(summary_of(MIXED, pairs).history)
     rng.shuffle(pairs)
     assert importance_of(summary_of(MIXED, pairs).history) == told
-    assert importance_of(summary_of(MIXED, [(held, math.exp(score)) for held, score in pairs]).history) == told
-    assert all(0 <= item.share <= 1 for item in told.items)
+    parts = [item.share for item in (*told.items, *told.pairs)]
+    assert all(0 <= share <= 1 for share in parts)
+    assert sum(parts) <= 1 + 1e-9
+
+
+SQUARE = Space((Float("x", 0, 1), Float("y", 0, 1)))
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_what_adds_up_does_not_interact_and_its_effects_have_their_shapes(seed):
+    told = importance_of(
+        drawn(
+            SQUARE, 80, lambda values: values["x"] + 3 * (values["y"] - 0.5) ** 2, seed=seed, objective="loss"
+        ).history
+    )
+    assert told.pairs[0].share < 0.06
+    effects = {effect.name: effect for effect in told.effects}
+    for name, true in (("x", lambda x: x + 0.25), ("y", lambda y: 0.5 + 3 * (y - 0.5) ** 2)):
+        effect = effects[name]
+        errors = [abs(mean - true(value)) for value, mean in zip(effect.values, effect.means, strict=True)]
+        assert sum(errors) / len(errors) < 0.1
+        assert all(spread >= 0 for spread in effect.spreads)
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_product_acts_through_the_pair(seed):
+    told = importance_of(
+        drawn(SQUARE, 120, lambda values: (values["x"] - 0.5) * (values["y"] - 0.5), seed=seed).history
+    )
+    assert (told.pairs[0].names, told.reason) == (("x", "y"), "")
+    assert told.pairs[0].share > 0.6
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 10**6), names=st.permutations(["p", "q", "r", "s"]))
+def test_the_names_and_order_of_unordered_choices_are_irrelevant(seed, names):
+    def told(labels):
+        space = Space((Choice("kind", labels), Float("x", 0, 1)))
+        merit = dict(zip(labels, (0.0, 0.9, 0.2, 0.7), strict=True))
+        rng = random.Random(seed)
+        drawn = [({"kind": labels[rng.randrange(4)], "x": rng.random()}) for _ in range(40)]
+        trials = [(values, merit[values["kind"]] * (1 + values["x"])) for values in drawn]
+        return importance_of(summary_of(space, trials).history)
+
+    one, other = told(["a", "b", "c", "d"]), told(names)
+    for first, second in zip((*one.items, *one.pairs), (*other.items, *other.pairs), strict=True):
+        assert first.names == second.names
+        assert first.share == pytest.approx(second.share, abs=1e-9)
+
+
+def test_what_a_score_is_measured_in_is_irrelevant():
+    held = drawn(MIXED, 30, lambda values: values["a"] + values["c"])
+    scaled = drawn(MIXED, 30, lambda values: -8 * (values["a"] + values["c"]), objective="loss")
+    for first, second in zip(importance_of(held.history).items, importance_of(scaled.history).items, strict=True):
+        assert (first.names, first.share) == (second.names, pytest.approx(second.share))
 
 
 def test_noise_seldom_passes_for_influence():
     alarms = 0
-    for seed in range(100):
+    for seed in range(20):
         rng = random.Random(seed + 1)
         history = drawn(MIXED, 25, lambda _, rng=rng: rng.random(), seed=seed).history
-        alarms += any(item.beyond_chance for item in importance_of(history).items)
-    assert alarms < 10
+        alarms += not importance_of(history).reason
+    assert alarms < 4
 
 
-def test_a_conditional_parameter_counts_its_absence_as_a_value():
+def test_one_diverged_trial_does_not_drown_the_rest():
+    rng = random.Random(0)
+    trials = [({"x": x, "y": y}, x) for x, y in ((rng.random(), rng.random()) for _ in range(40))]
+    told = importance_of(summary_of(SQUARE, [*trials, ({"x": 0.5, "y": 0.5}, 1e9)], objective="loss").history)
+    assert told.items[0].name == "x"
+    assert told.items[0].share > 0.9
+
+
+def test_a_conditional_parameter_matters_where_it_is_used():
     space = Space(
         (Choice("optimizer", ["adam", "sgd"]), Float("momentum", 0, 1, conditions=(Condition("optimizer", ("sgd",)),)))
     )
-    items = importance_of(drawn(space, 40, lambda values: values.get("momentum", -1.0)).history).items
-    shares = {item.name: item.share for item in items}
-    assert shares["momentum"] > 0.9 > shares["optimizer"] > 0.4
+    shifted = importance_of(drawn(space, 60, lambda values: values.get("momentum", -1.0)).history)
+    assert shifted.items[0].name == "optimizer"
+    assert 0.01 < shifted.items[1].share < 0.1
+    # Half of the variance is momentum's, and half is whether there is any.
+    centred = importance_of(drawn(space, 60, lambda values: values.get("momentum", 0.5)).history)
+    assert centred.items[0].name == "momentum"
+    assert 0.3 < centred.items[0].share < 0.75
+    assert centred.items[0].share + centred.pairs[0].share > 0.9
+
+
+def budgeted(reached, objective="loss"):
+    """Make a history of trials that paused at budgets: (values, {until: score})."""
+    events = []
+    for index, (values, scores) in enumerate(reached):
+        for attempt, (until, score) in enumerate(scores.items()):
+            events.append(Claimed(index, attempt, values, until=until))
+            events.append(Finished(index, attempt, values, Result(score, None, {}, until - 1, 0, 1, until)))
+    return History(SQUARE, Objective(objective)).after_all(events)
+
+
+def test_scores_at_different_budgets_are_not_mixed():
+    rng = random.Random(0)
+    points = [{"x": rng.random(), "y": rng.random()} for _ in range(40)]
+    # After one epoch it is x that counts, after three it is y, and what trained longer is far better.
+    reached = [
+        (values, {1: 5 + values["x"], **({3: values["y"]} if number < 20 else {}), **({9: 0.0} if number < 4 else {})})
+        for number, values in enumerate(points)
+    ]
+    told = importance_of(budgeted(reached))
+    assert (told.trials, told.until, told.items[0].name) == (20, 3, "y")
+    assert told.items[0].share > 0.9
+    assert "after epoch 3" in render_html(Summary(budgeted(reached)))
+    few = importance_of(budgeted(reached[:5]))
+    assert few.reason == "5 trials have come as far as epoch 3; at least 8 are needed"
 
 
 def test_where_nothing_can_be_said_the_reason_is():
     few = summary_of(CNN, [(BEST, 0.1), ({**BEST, "units": 100}, 0.2)])
-    assert "at least 5" in importance_of(few.history).reason
+    assert "at least 8" in importance_of(few.history).reason
+    assert "2 completed so far; at least 8" in " ".join(printed(print_results, few).split())
     constant = drawn(CNN, 10, lambda _: 0.5)
     assert "same score" in importance_of(constant.history).reason
-    assert importance_of(summary_of(CNN, [(BEST, index / 10) for index in range(6)]).history).reason
-    assert importance_of(summary_of(Space(), [({}, index / 10) for index in range(6)]).history).reason
+    assert "same score" in render_html(constant)
+    assert importance_of(summary_of(CNN, [(BEST, index / 10) for index in range(8)]).history).reason
+    assert importance_of(summary_of(Space(), [({}, index / 10) for index in range(8)]).history).reason
+    rng = random.Random(0)
+    assert "foretells" in importance_of(drawn(MIXED, 25, lambda _: rng.random()).history).reason
     varied = importance_of(
-        drawn(Space((Fixed("classes", 10), Float("a", 0, 1))), 9, lambda values: values["a"]).history
+        drawn(Space((Fixed("classes", 10), Float("a", 0, 1))), 12, lambda values: values["a"]).history
     )
     assert [item.name for item in varied.items] == ["a"]
     assert varied.untold == ("classes",)
+
+
+def test_two_hundred_trials_of_ten_parameters_take_less_than_two_seconds():
+    wide = Space(tuple(Float(f"p{index}", 0, 1) for index in range(10)))
+    history = drawn(wide, 200, lambda values: values["p1"] * values["p2"] + values["p3"]).history
+    began = time.process_time()
+    assert {item.name for item in importance_of(history).items[:3]} == {"p1", "p2", "p3"}
+    assert time.process_time() - began < 2
+
+
+def test_the_page_and_the_terminal_tell_and_draw_what_matters():
+    summary = drawn(MIXED, 60, lambda values: {"x": 0.9, "y": 0.1, "z": 0.5}[values["d"]] + 0.4 * values["a"])
+    reader = read(render_html(summary))
+    labels = [value for name, value in reader.attributes if name == "aria-label"]
+    assert "val_accuracy by d alone" in labels
+    assert "val_accuracy by a alone" in labels
+    styles = [value for name, value in reader.attributes if name == "class"]
+    assert styles.count("reach") == 3
+    assert styles.count("band") == styles.count("effect") >= 1
+    text = " ".join(printed(print_results, summary).split())
+    first = summary.importances.items[0]
+    assert f"what matters d {first.share:.0%} ± {100 * first.spread:.0f}, a" in text
+    assert "of the variance (60 trials" in text
 
 
 # -- the page --------------------------------------------------------------------------------------
@@ -486,9 +605,9 @@ def test_nan_in_curves_breaks_the_line_and_nothing_else():
 
 def test_five_hundred_trials_are_drawn_at_once():
     summary = drawn(MIXED, 500, lambda values: values["a"], epochs=5)
-    began = time.perf_counter()
+    began = time.process_time()
     page = render_html(summary)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert len(page) < 3_000_000
     assert page.count('id="trial-') == 500
 
@@ -514,7 +633,7 @@ def test_the_page_replaces_the_old_one_whole(five, tmp_path, monkeypatch):
 @settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_any_finite_scores_have_a_scale_with_places_and_ticks_inside(scores):
-    for scale in (linear_over(scores), scale_over(scores, keep=scores[0])):
+    for scale in (linear_over(scores), scale_over(scores, keep=scores[:1])):
         assert all(0 <= scale.at(score) <= 1 for score in scores)
         ticks = scale.ticks()
         assert 0 < len(ticks) <= 14
@@ -542,7 +661,7 @@ def test_ticks_are_round_and_told_apart():
 
 def test_outliers_go_to_the_edge_and_the_best_stays():
     scores = [0.9, 0.8, 0.85, 0.7, 0.75, -1e9]
-    scale = scale_over(scores, keep=0.9)
+    scale = scale_over(scores, keep=[0.9])
     assert scale.at(-1e9) == 0
     assert scale.at(0.9) - scale.at(0.7) > 0.5
 

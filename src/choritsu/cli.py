@@ -144,7 +144,7 @@ def best(
     directory: Directory,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a Python dict.")] = False,
 ) -> None:
-    """Print the best values, ready to paste."""
+    """Print the best values, ready to paste; those of each trial of the front, where a search has one."""
     from choritsu.report.wording import literal_lines
     from choritsu.space import encode
 
@@ -152,12 +152,40 @@ def best(
         winner = summary.best
         if winner is None:
             raise ChoritsuError(f"no trial of the search in {directory} has completed yet")
+        if summary.objective.pareto:
+            _print_front(summary, as_json)
+            return
         if as_json:
             values = {name: encode(value) for name, value in winner.values.items()}
             typer.echo(json.dumps({"trial": winner.number, "score": winner.score, "values": values}, indent=2))
         else:
             typer.echo(f"# {summary.objective.name} {winner.score!r}, trial {winner.number}")
             typer.echo(literal_lines(winner.values))
+
+
+def _print_front(summary: Summary, as_json: bool) -> None:
+    from choritsu.report.wording import literal_lines
+    from choritsu.space import encode
+
+    told = [
+        (trial, {part.name: trial.result.metrics[part.name] for part in summary.objective.parts})
+        for trial in summary.front
+        if trial.result is not None
+    ]
+    if as_json:
+        rows = [
+            {
+                "trial": trial.number,
+                "metrics": metrics,
+                "values": {name: encode(value) for name, value in trial.values.items()},
+            }
+            for trial, metrics in told
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for trial, metrics in told:
+        typer.echo(f"# {', '.join(f'{name} {value!r}' for name, value in metrics.items())}, trial {trial.number}")
+        typer.echo(literal_lines(trial.values))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from choritsu.decisions import Done
-from choritsu.report.wording import count, cut, duration, number, show
+from choritsu.report.wording import count, cut, duration, goal, number, show
 from choritsu.search import Clock
 from choritsu.trials import (
     Claimed,
@@ -114,7 +114,7 @@ class Silence:
 
 def heading(facts: Facts, history: History) -> list[str]:
     """Say what begins, or what continues."""
-    objective = f"{facts.objective.name} ({'larger' if facts.objective.direction == 'max' else 'smaller'} is better)"
+    objective = "{} ({})".format(*goal(facts.objective))
     trials = "all combinations" if facts.max_trials is None else count(facts.max_trials, "trial")
     lines = [" · ".join([f"Search in {facts.project}", facts.scope or trials, objective, *facts.notes])]
     ended = len(history.having(Status.COMPLETED, Status.FAILED))
@@ -137,6 +137,8 @@ def ending(facts: Facts, done: Done, history: History) -> list[str]:
     best = history.best
     if best is not None:
         values = f": {_values(best.values)}" if best.values else ""
+        if facts.objective.pareto:
+            lines.append(f"Pareto front: {len(history.front)} of {count(len(history.completed), 'trial')}")
         lines.append(f"Best {facts.objective.name} {number(best.score or 0.0)} (trial {best.number}){values}")
     elif history:
         last = history.having(Status.FAILED)[-1:]

@@ -193,7 +193,7 @@ class RunningTrial:
             raise PausedError
 
     def _report(self, told: Mapping[str, Any], epoch: int | None = None) -> None:
-        numbers_told = {str(name): as_number(name, value) for name, value in told.items()}
+        numbers_told = self._filled(told)
         if not numbers_told:
             raise ValueError("report needs at least one metric, such as report(val_loss=0.3)")
         epoch = self.next_epoch if epoch is None else operator.index(epoch)
@@ -213,6 +213,9 @@ class RunningTrial:
                 self.pausing = True
             case Continue():
                 pass
+
+    def _filled(self, told: Mapping[str, Any]) -> dict[str, float]:
+        return self.objective.filled({str(name): as_number(name, value) for name, value in told.items()})
 
     # -- going on ----------------------------------------------------------------------------------
 
@@ -344,10 +347,11 @@ class RunningTrial:
     # -- results -----------------------------------------------------------------------------------
 
     def is_best(self, metrics: Mapping[str, Any]) -> bool:
-        """Tell whether `metrics`, the objective among them, would be the best report so far, over all executions."""
+        """Tell whether `metrics` would be the best report so far, over all executions; never without the objective."""
         name = self.objective.name
-        value = as_number(name, metrics[name])
-        return all(
+        told = {part.name: metrics[part.name] for part in self.objective.measured if part.name in metrics}
+        value = self._filled(told).get(name)
+        return value is not None and all(
             self.objective.better_than(value, report.metrics[name]) for report in self.reports if name in report.metrics
         )
 
@@ -392,15 +396,20 @@ class RunningTrial:
                         f"the function returned {returned!r} ({type(returned).__name__}); return a number, "
                         "a dict of metrics, or a Keras History"
                     ) from None
+                if self.objective.parts:
+                    wanted = ", ".join(f'"{part.name}": ...' for part in self.objective.parts)
+                    raise TypeError(
+                        f"the function returned {score!r} alone for several objectives; return {{{wanted}}}"
+                    )
                 return self._conclude_with({self.objective.name: score}, reported)
         return False
 
     def _conclude_with(self, metrics: Mapping[str, Any], reported: list[Report]) -> bool:
-        name = self.objective.name
+        name, metrics = self.objective.name, self._filled(metrics)
         told = [report.metrics[name] for report in reported if name in report.metrics]
         if told and name in metrics:
-            score = as_number(name, metrics[name])
-            if min(told, key=self.objective.badness) == score and len(metrics) == 1:
+            alone = len(metrics) == 1 + len(self.objective.parts)
+            if min(told, key=self.objective.badness) == metrics[name] and alone:
                 # The best epoch, said once more: it stays that epoch.
                 return False
             # Otherwise the last word belongs to what was returned.

@@ -191,9 +191,10 @@ def check_data(
     validates = kwargs.get("validation_data") is not None or bool(kwargs.get("validation_split"))
     if repeats.folds is not None and validates:
         raise FatalValueError("cross_validation makes its own validation data; leave out validation_data and _split")
-    if keras_fit and not validates and repeats.folds is None and objective.name.startswith("val_"):
+    validated = [part.name for part in objective.measured if part.name.startswith("val_")]
+    if keras_fit and not validates and repeats.folds is None and validated:
         raise ObjectiveError(
-            f"{objective.name!r} is measured on validation data, and there is none; "
+            f"{validated[0]!r} is measured on validation data, and there is none; "
             "write search(..., validation_data=(x_val, y_val)) or search(..., validation_split=0.2)"
         )
 

@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast, overload
 
 from choritsu.errors import ObjectiveError
+from choritsu.fronts import Point, ranks
 from choritsu.space import Combination, Parameter, Space, Tried, combination
 
 Direction: TypeAlias = Literal["min", "max"]
@@ -88,24 +89,35 @@ def infer_direction(name: str) -> Direction:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Objective:
     """What to optimise, and which way.
+
+    Several objectives are one that has `parts`: their sum, to be made small, in which those to be made large count
+    negatively. It is reported as a metric of its own beside them, so that a trial's best epoch, early stopping and
+    promotions mean the same as with a single one. With `pareto`, trials are told by the front of what the parts are at
+    the best epoch of their sum, and the sum only orders the trials of a front.
 
     Args:
         name: the name under which the metric is reported, such as "val_accuracy".
         direction: "min" or "max"; by default read from the name, where that is certain.
+        parts: the objectives that it is the sum of; none for a single one. `as_objective` makes it of a list.
+        pareto: whether trials are compared part by part.
 
     Raises:
-        ObjectiveError: for an unknown direction, or a name that does not tell it.
+        ObjectiveError: for an unknown direction, or a name that does not tell it; for parts that cannot be added.
 
     Example:
         >>> Objective("val_accuracy").better_than(0.9, 0.8)
         True
+        >>> as_objective(["val_loss", "val_accuracy"]).get_value({"val_loss": 0.5, "val_accuracy": 0.75})
+        -0.25
     """
 
     name: str
     direction: Direction = None  # type: ignore[assignment]  # replaced by what the name says
+    parts: tuple[Objective, ...] = ()
+    pareto: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -114,6 +126,38 @@ class Objective:
             object.__setattr__(self, "direction", infer_direction(self.name))
         if self.direction not in ("min", "max"):
             raise ObjectiveError(f'direction must be "min" or "max", got {self.direction!r}')
+        if self.parts:
+            self._check_parts()
+        elif self.pareto:
+            raise ObjectiveError(f"pareto=True compares at least two objectives, got {self.name!r} alone")
+
+    def _check_parts(self) -> None:
+        names = [part.name for part in self.parts]
+        if len(names) < 2 or len({*names, self.name}) <= len(names) or any(part.parts for part in self.parts):
+            raise ObjectiveError(
+                f"several objectives must be at least two metrics with names of their own, none of them {self.name!r}, "
+                f"got {', '.join(map(repr, names))}"
+            )
+        if self.direction != "min":
+            raise ObjectiveError(
+                f'the sum of several objectives is made small: direction="min", got {self.direction!r}'
+            )
+
+    @property
+    def measured(self) -> tuple[Objective, ...]:
+        """The objectives that a training has to report: the parts, or itself."""
+        return self.parts or (self,)
+
+    @property
+    def formula(self) -> str:
+        """What the value is made of.
+
+        Example:
+            >>> as_objective(["val_loss", "val_accuracy"]).formula
+            'val_loss - val_accuracy'
+        """
+        text = "".join(f" {'-' if part.direction == 'max' else '+'} {part.name}" for part in self.parts)
+        return text.removeprefix(" + ").lstrip() or self.name
 
     def better_than(self, a: float, b: float) -> bool:
         """Tell whether `a` is strictly better than `b`; a number that is not finite is worse than any that is."""
@@ -122,12 +166,24 @@ class Objective:
         return a > b if self.direction == "max" else a < b
 
     def has_value(self, logs: Mapping[str, float]) -> bool:
-        """Tell whether `logs` holds the metric."""
-        return self.name in logs
+        """Tell whether `logs` holds the metric, or all parts of the sum."""
+        return all(part.name in logs for part in self.measured)
 
     def get_value(self, logs: Mapping[str, float]) -> float:
-        """Give the metric's value in `logs`."""
-        return logs[self.name]
+        """Give the metric's value in `logs`, or the sum of the parts'."""
+        if not self.parts:
+            return logs[self.name]
+        return math.fsum(-logs[part.name] if part.direction == "max" else logs[part.name] for part in self.parts)
+
+    def filled(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Give `metrics` with the sum among them, where all its parts are there; a single objective adds nothing."""
+        if not self.parts or not self.has_value(metrics):
+            return dict(metrics)
+        return {**metrics, self.name: self.get_value(metrics)}
+
+    def point(self, metrics: Mapping[str, float]) -> Point:
+        """Give what is measured as coordinates that are better the smaller they are; infinite where there is none."""
+        return tuple(part.badness(metrics.get(part.name)) for part in self.measured)
 
     def badness(self, score: float | None) -> float:
         """Give a number that is smaller the better `score` is; infinite where there is none."""
@@ -135,24 +191,44 @@ class Objective:
             return math.inf
         return -score if self.direction == "max" else score
 
+    def __repr__(self) -> str:
+        several = f", parts={self.parts!r}, pareto={self.pareto!r}" if self.parts else ""
+        return f"Objective(name={self.name!r}, direction={self.direction!r}{several})"
+
     def __str__(self) -> str:
+        if self.parts:
+            return f"[{', '.join(map(str, self.parts))}]{' with pareto=True' if self.pareto else ''}"
         return f'Objective(name="{self.name}", direction="{self.direction}")'
 
+
+#: The name of the sum of several objectives, Keras Tuner's.
+SEVERAL = "multi_objective"
 
 #: The objective of a search that was given none: the number that the function returns, made small.
 DEFAULT_OBJECTIVE = Objective("default_objective", "min")
 
 
-def as_objective(objective: str | Objective | None) -> Objective:
+def as_objective(objective: Any, pareto: bool = False) -> Objective:
     """Read an objective as users write it.
 
+    Args:
+        objective: a metric's name, an `Objective`, None, or a list of names and objectives, whose sum it is.
+        pareto: whether trials are compared by each objective of the list, not by the sum.
+
     Raises:
-        ObjectiveError: when it is neither a name, an `Objective` nor None, or its direction is uncertain.
+        ObjectiveError: when it is none of these, or a direction is uncertain.
 
     Example:
         >>> as_objective("val_loss")
         Objective(name='val_loss', direction='min')
     """
+    if isinstance(objective, list | tuple) and objective:
+        parts = tuple(map(as_objective, objective))
+        if len(parts) > 1:
+            return Objective(SEVERAL, "min", parts, pareto)
+        objective = parts[0]
+    if pareto:
+        return replace(as_objective(objective), pareto=True)
     match objective:
         case None:
             return DEFAULT_OBJECTIVE
@@ -164,7 +240,9 @@ def as_objective(objective: str | Objective | None) -> Objective:
     name, direction = getattr(objective, "name", None), getattr(objective, "direction", None)
     if isinstance(name, str) and direction in ("min", "max"):
         return Objective(name, cast("Direction", direction))
-    raise ObjectiveError(f'objective must be a metric\'s name or Objective(name, "min" or "max"), got {objective!r}')
+    raise ObjectiveError(
+        f'objective must be a metric\'s name, Objective(name, "min" or "max") or a list of these, got {objective!r}'
+    )
 
 
 # -- trials ----------------------------------------------------------------------------------------
@@ -269,6 +347,12 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
 
 def _missing(objective: Objective, names: Sequence[str], where: str) -> str:
     names = [name for name in names if name != RATE]
+    if objective.parts:
+        untold = [part.name for part in objective.parts if part.name not in names]
+        if untold:
+            return _missing(next(part for part in objective.parts if part.name == untold[0]), names, where)
+        told = " and ".join(repr(part.name) for part in objective.parts)
+        return f"{told} were never reported together{where}: tell them in one report, or return them as one dict"
     text = f"the objective {objective.name!r} was not among the metrics reported{where}: {', '.join(names) or 'none'}"
     if objective == DEFAULT_OBJECTIVE:
         return f"{text}; say which counts, as in objective={names[-1]!r}, or return a single number" if names else text
@@ -403,10 +487,42 @@ class History(Sequence[Trial]):
 
     @cached_property
     def completed(self) -> tuple[Trial, ...]:
-        """The completed trials, best first; the earlier of two equal ones comes first."""
+        """The completed trials, best first; the earlier of two equal ones comes first.
+
+        With a Pareto objective front by front, each in the order of the sum.
+        """
+        held = self.having(Status.COMPLETED)
+        rank = self._ranks if self.objective.pareto else {}
         return tuple(
-            sorted(self.having(Status.COMPLETED), key=lambda trial: (self.objective.badness(trial.score), trial.number))
+            sorted(
+                held,
+                key=lambda trial: (rank.get(trial.number, 0), self.objective.badness(trial.score), trial.number),
+            )
         )
+
+    @cached_property
+    def points(self) -> Mapping[int, Point]:
+        """What the completed trials reached, by number: a coordinate an objective, better the smaller it is."""
+        return {
+            trial.number: self.objective.point(trial.result.metrics)
+            for trial in self.having(Status.COMPLETED)
+            if trial.result is not None
+        }
+
+    @cached_property
+    def _ranks(self) -> Mapping[int, int]:
+        return dict(zip(self.points, ranks(list(self.points.values())), strict=True))
+
+    @cached_property
+    def front(self) -> tuple[Trial, ...]:
+        """The completed trials that no other one beats in one objective without losing in another: the Pareto front.
+
+        Ordered by the first objective, best first.
+        """
+        held = [
+            number for number, rank in self._ranks.items() if not rank and all(map(math.isfinite, self.points[number]))
+        ]
+        return tuple(self.trials[number] for number in sorted(held, key=lambda number: (self.points[number], number)))
 
     @property
     def best(self) -> Trial | None:

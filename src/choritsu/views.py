@@ -145,6 +145,11 @@ class OracleView:
         history = self._store.history()
         return [self._view(trial, history) for trial in history.completed[:num_trials]]
 
+    def pareto_front(self) -> list[TrialView]:
+        """Give the completed trials that no other one beats in one objective without losing in another."""
+        history = self._store.history()
+        return [self._view(trial, history) for trial in history.front]
+
     def get_space(self) -> HyperParameters:
         """Give the space known so far, with its defaults."""
         hp = HyperParameters()

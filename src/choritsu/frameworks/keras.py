@@ -250,8 +250,7 @@ class Recorder(_Own):
             if rate is not None:
                 metrics.setdefault(RATE, rate)
             # Where the epochs do not tell the objective, the last word has what fit returns.
-            told = self.trial.objective.name in metrics
-            best = told and self.model is not None and self.trial.is_best(metrics)
+            best = self.model is not None and self.trial.is_best(metrics)
             self.trial.report(metrics)
             if best and not self.trial.stopped:
                 save_weights(self.model, self.trial.directory, self.inputs)
@@ -268,7 +267,7 @@ class Recorder(_Own):
             try:
                 told[name] = as_number(name, value)
             except TypeError as error:
-                if name == self.trial.objective.name:
+                if name in (part.name for part in self.trial.objective.measured):
                     raise FailedTrialError(f"{error}; average it, as in F1Score(average='macro')") from None
         return told
 

@@ -126,7 +126,7 @@ class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked
         self._ended_early = _ends(trainer, epoch + 1)
         metrics = self._fresh(trainer)
         if metrics:
-            best = trial.objective.name in metrics and trial.is_best(metrics)
+            best = trial.is_best(metrics)
             trial.report(metrics, epoch=epoch)
             if best:
                 trial.keep_best({"model": trainer.strategy.lightning_module_state_dict()})

@@ -172,7 +172,7 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]  # transformers is not c
         trial = self._trial
         self._ended_early = control.should_training_stop and not self._is_complete(state)
         if self._metrics:
-            self._best = trial.objective.name in self._metrics and trial.is_best(self._metrics)
+            self._best = trial.is_best(self._metrics)
             trial.report(self._metrics, epoch=self._epochs)
         self._epochs += 1
         self._concluded = True

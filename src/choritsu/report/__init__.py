@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from choritsu.report.export import write_json as write_json
     from choritsu.report.html import render_html as render_html
     from choritsu.report.html import write_html as write_html
+    from choritsu.report.importance import Effect as Effect
     from choritsu.report.importance import Importance as Importance
     from choritsu.report.importance import Importances as Importances
     from choritsu.report.importance import importance_of as importance_of
@@ -29,7 +30,7 @@ _HOMES = {
     "data": ("Curve", "Standing", "Summary"),
     "export": ("to_dataframe", "to_epochs_dataframe", "to_records", "write_csv", "write_json"),
     "html": ("render_html", "write_html"),
-    "importance": ("Importance", "Importances", "importance_of"),
+    "importance": ("Effect", "Importance", "Importances", "importance_of"),
     "tables": ("notebook_html", "print_results", "print_space", "results_table", "space_table"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

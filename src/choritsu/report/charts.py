@@ -1,7 +1,8 @@
-"""The page's figures, drawn from a `Summary`: progress, learning curves, parallel coordinates, slices."""
+"""The page's figures, drawn from a `Summary`: fronts, progress, curves, parallel coordinates, effects, slices."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from choritsu.report.data import Curve, Standing, Summary
+from choritsu.report.importance import Effect, Importances
 from choritsu.report.svg import (
     LETTER,
     Categories,
@@ -26,7 +28,7 @@ from choritsu.report.svg import (
 )
 from choritsu.report.wording import count, cut, number, show
 from choritsu.space import Choice, Float, Int, canonical
-from choritsu.trials import Status, Trial
+from choritsu.trials import Objective, Status, Trial
 
 #: So many of the best trials have a colour of their own among the learning curves.
 HIGHLIGHTED = 3
@@ -55,14 +57,14 @@ class Figure:
     note: str = ""
 
 
-def scale_over(values: Iterable[float], keep: float | None = None) -> Scale:
+def scale_over(values: Iterable[float], keep: Sequence[float] = ()) -> Scale:
     """Choose a scale for scores or metrics: logarithmic over three decades and more, else linear.
 
     Outliers, further than three interquartile ranges from the middle half, are put on the edge.
 
     Args:
         values: what is to be shown; what is not finite is left out.
-        keep: a value that must be seen where it is.
+        keep: values that must be seen where they are.
     """
     held = [value for value in values if math.isfinite(value)]
     if held and min(held) > 0 and math.log(max(held)) - math.log(min(held)) > math.log(1000):
@@ -72,7 +74,7 @@ def scale_over(values: Iterable[float], keep: float | None = None) -> Scale:
         reach = 3 * (high - low)
         if 0 < reach < math.inf:
             kept = [value for value in held if low - reach <= value <= high + reach]
-            return linear_over(kept if keep is None else [*kept, keep])
+            return linear_over([*kept, *keep])
     return linear_over(held)
 
 
@@ -80,6 +82,64 @@ def _label(trial: Trial, summary: Summary) -> str:
     if trial.score is None:
         return f"trial {trial.number}: {str(trial.status).lower()}"
     return f"trial {trial.number}: {summary.objective.name} {number(trial.score)}"
+
+
+# -- several objectives ----------------------------------------------------------------------------
+
+#: So many pairs of objectives are drawn.
+PLANES = 3
+
+
+def fronts(summary: Summary) -> list[Figure]:
+    """Draw the trials by each two objectives, with those of the Pareto front, and its edge where there are just two."""
+    pairs = list(itertools.combinations(summary.objective.parts, 2))[:PLANES]
+    return [_plane(summary, *pair) for pair in pairs if summary.front]
+
+
+def _plane(summary: Summary, first: Objective, second: Objective) -> Figure:
+    held = [
+        trial for trial in summary.ranked if trial.result and {first.name, second.name} <= trial.result.metrics.keys()
+    ]
+    x, y = (
+        scale_over((_reached(trial, part) for trial in held), [_reached(trial, part) for trial in summary.front])
+        for part in (first, second)
+    )
+    plot = Plot(x, y, height=340, x_label=first.name)
+    front = {trial.number for trial in summary.front}
+    dots = [
+        element(
+            "circle",
+            tip(_labelled(trial, summary.objective)),
+            class_="dot best" if trial.number in front else "dot",
+            data_t=trial.number,
+            cx=plot.px(_reached(trial, first)),
+            cy=plot.py(_reached(trial, second)),
+            r=5 if trial.number in front else 3.5,
+        )
+        for trial in sorted(held, key=lambda trial: trial.number in front)
+    ]
+    edge = _edge(plot, summary, first, second) if len(summary.objective.parts) == 2 else ""
+    return Figure(f"{second.name} by {first.name}", plot.draw(edge + "".join(dots), f"{second.name} by {first.name}"))
+
+
+def _reached(trial: Trial, part: Objective) -> float:
+    return trial.result.metrics[part.name] if trial.result else math.nan
+
+
+def _labelled(trial: Trial, objective: Objective) -> str:
+    told = ", ".join(f"{part.name} {number(_reached(trial, part))}" for part in objective.parts)
+    return f"trial {trial.number}: {told}"
+
+
+def _edge(plot: Plot, summary: Summary, first: Objective, second: Objective) -> str:
+    """Draw where the part of the plane ends that some trial is at least as good as."""
+    points = [(plot.px(_reached(trial, first)), plot.py(_reached(trial, second))) for trial in summary.front]
+    worst_x = plot.width - plot.right if first.direction == "min" else plot.left
+    worst_y = plot.top if second.direction == "min" else plot.height - plot.bottom
+    corners = [(points[0][0], worst_y)]
+    for px, py in points:
+        corners += [(px, corners[-1][1]), (px, py)]
+    return element("path", class_="best-line", d=path_through([*corners, (worst_x, corners[-1][1])]))
 
 
 # -- progress --------------------------------------------------------------------------------------
@@ -90,7 +150,7 @@ def progress(summary: Summary) -> list[Figure]:
     standings = summary.progress()
     if not standings:
         return []
-    y = scale_over((standing.score for standing in standings), keep=standings[-1].best)
+    y = scale_over((standing.score for standing in standings), keep=[standings[-1].best])
     better = "higher" if summary.objective.direction == "max" else "lower"
     by_number = Plot(Linear(-0.5, max(len(summary.history) - 0.5, 0.5), integral=True), y, x_label="trial")
     lost = "".join(_cross(trial, by_number, summary) for trial in summary.history.having(Status.FAILED))
@@ -271,7 +331,7 @@ def slices(summary: Summary, names: Sequence[str]) -> list[Figure]:
     best = summary.best
     if best is None:
         return []
-    y = scale_over((trial.score or 0.0 for trial in summary.ranked), keep=best.score)
+    y = scale_over((trial.score or 0.0 for trial in summary.ranked), keep=[best.score or 0.0])
     figures = []
     for name in names:
         scale = scale_of(summary, name)
@@ -288,6 +348,59 @@ def slices(summary: Summary, names: Sequence[str]) -> list[Figure]:
     return figures
 
 
+#: So many hyperparameters have their effect drawn, the most important first, if they have at least this share.
+EFFECTS, EFFECT_SHARE = 6, 0.01
+#: Up to so many values of a number are marked one by one.
+FEW = 8
+
+
+def effects(summary: Summary, objective: Objective, told: Importances) -> list[Figure]:
+    """Draw how an objective depends on each of the hyperparameters that matter most to it, all on one scale."""
+    shown = [
+        (item, effect)
+        for item, effect in zip(told.items, told.effects, strict=True)
+        if item.share >= EFFECT_SHARE or item is told.items[0]
+    ][:EFFECTS]
+    reached = [
+        mean + sign * spread
+        for _, effect in shown
+        for mean, spread in zip(effect.means, effect.spreads, strict=True)
+        for sign in (-1, 1)
+    ]
+    y = linear_over(reached)
+    return [
+        Figure(effect.name, _effect(summary, effect, y, objective.name), f"{100 * item.share:.0f} % of the variance")
+        for item, effect in shown
+    ]
+
+
+def _effect(summary: Summary, effect: Effect, y: Scale, objective: str) -> str:
+    x = scale_of(summary, effect.name)
+    if isinstance(x, Categories):
+        x = Categories(
+            tuple(map(canonical, effect.values)), tuple(show(value, 24) for value in effect.values), canonical
+        )
+    plot = Plot(x, y, width=340, height=230, bottom=30, left=52, right=12)
+    points = [
+        (plot.px(value), plot.py(mean), plot.py(mean - spread), plot.py(mean + spread))
+        for value, mean, spread in zip(effect.values, effect.means, effect.spreads, strict=True)
+    ]
+    if isinstance(x, Categories):
+        drawn = "".join(_reach(*point) for point in points)
+    else:
+        edge = [(px, low) for px, _, low, _ in points] + [(px, high) for px, _, _, high in reversed(points)]
+        drawn = element("path", class_="band", d=f"{path_through(edge)}Z")
+        drawn += element("path", class_="effect", d=path_through((px, middle) for px, middle, _, _ in points))
+        if len(points) <= FEW:
+            drawn += "".join(element("circle", class_="dot", cx=px, cy=middle, r=4.5) for px, middle, _, _ in points)
+    return plot.draw(drawn, f"{objective} by {effect.name} alone")
+
+
+def _reach(px: float, middle: float, low: float, high: float) -> str:
+    bar = element("path", class_="reach", d=f"M{pixel(px)} {pixel(low)}V{pixel(high)}")
+    return bar + element("circle", class_="dot", cx=px, cy=middle, r=4.5)
+
+
 def parallel(summary: Summary, names: Sequence[str]) -> Figure | None:
     """Draw each completed trial as a line across an axis for each of `names`, and one for the score."""
     if summary.best is None or not names:
@@ -295,7 +408,7 @@ def parallel(summary: Summary, names: Sequence[str]) -> Figure | None:
     height, top, foot = 380.0, 54.0, 350.0
     gap = max(112.0, 900.0 / len(names))
     width = gap * len(names) + 150
-    scores = scale_over((trial.score or 0.0 for trial in summary.ranked), keep=summary.best.score)
+    scores = scale_over((trial.score or 0.0 for trial in summary.ranked), keep=[summary.best.score or 0.0])
     scales: Mapping[str, Scale] = {name: scale_of(summary, name) for name in names}
     partly = {name for name in names if any(name not in trial.values for trial in summary.ranked)}
     floor = foot - 34 if partly else foot

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from choritsu.report.importance import Importances, importance_of
 from choritsu.space import Space
 from choritsu.trials import RATE, History, Objective, Report, Status, Trial
 
@@ -95,6 +96,11 @@ class Summary:
         """The completed trials, best first."""
         return self.history.completed
 
+    @property
+    def front(self) -> tuple[Trial, ...]:
+        """The completed trials that no other one beats in one objective without losing in another."""
+        return self.history.front
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all hyperparameters: the space's in its order, then others that trials hold."""
@@ -170,6 +176,18 @@ class Summary:
         """Whether some trial had more than one execution."""
         return any(self.executions_of(trial) > 1 for trial in self.history)
 
+    @cached_property
+    def importances(self) -> Importances:
+        """How much each hyperparameter matters, and how the score depends on it."""
+        return importance_of(self.history)
+
+    @cached_property
+    def told_importances(self) -> tuple[tuple[Objective, Importances], ...]:
+        """The same for what trials are compared by: the score, or each objective of a Pareto front."""
+        if not self.objective.pareto:
+            return ((self.objective, self.importances),)
+        return tuple((part, importance_of(self.history, part)) for part in self.objective.parts)
+
     def progress(self, by_time: bool = False) -> tuple[Standing, ...]:
         """Give the completed trials and the best score so far.
 
@@ -213,8 +231,10 @@ class Summary:
     def rows(self) -> tuple[dict[str, Any], ...]:
         """Give one flat record a trial; hyperparameters are called ``hp.<name>``, metrics ``metric.<name>``.
 
-        Epochs count from 0. A hyperparameter that the trial did not ask for is absent.
+        Epochs count from 0. A hyperparameter that the trial did not ask for is absent. Several objectives are among
+        the metrics, and ``on_front`` tells whether the trial is on their Pareto front.
         """
+        front = {trial.number for trial in self.front} if self.objective.parts else set()
         return tuple(
             {
                 "trial": trial.number,
@@ -230,6 +250,7 @@ class Summary:
                 "ended": trial.ended,
                 "enqueued": trial.enqueued,
                 "message": trial.message,
+                **({"on_front": trial.number in front} if self.objective.parts else {}),
                 **{f"hp.{name}": trial.values[name] for name in self.names if name in trial.values},
                 **{f"metric.{name}": value for name, value in (trial.result.metrics if trial.result else {}).items()},
             }

@@ -15,7 +15,7 @@ from uuid import uuid4
 from choritsu.report.data import Summary
 from choritsu.report.wording import literal
 from choritsu.space import encode
-from choritsu.trials import Report, Trial
+from choritsu.trials import Objective, Report, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,10 +70,11 @@ def write_json(summary: Summary, path: str | os.PathLike[str]) -> Path:
         "title": summary.title,
         "directory": summary.directory,
         "created": summary.created,
-        "objective": {"name": summary.objective.name, "direction": summary.objective.direction},
+        "objective": _objective(summary.objective),
         "settings": _finite(dict(summary.settings)),
         "space": summary.space.to_json(),
         "best": summary.best.number if summary.best else None,
+        **({"front": [trial.number for trial in summary.front]} if summary.objective.parts else {}),
         "trials": [_trial(trial, summary.reports.get(trial.number, ())) for trial in summary.history],
     }
     return write_atomically(path, json.dumps(data, allow_nan=False, indent=1, ensure_ascii=False) + "\n")
@@ -137,6 +138,13 @@ def _finite(data: Any) -> Any:
             return data
         case _:
             return str(data)
+
+
+def _objective(objective: Objective) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": objective.name, "direction": objective.direction}
+    if objective.parts:
+        told |= {"parts": list(map(_objective, objective.parts)), "pareto": objective.pareto}
+    return told
 
 
 def _trial(trial: Trial, reports: Sequence[Report]) -> dict[str, Any]:

@@ -8,15 +8,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from choritsu.report.charts import AXES, HIGHLIGHTED, learning_curves, parallel, progress, slices, varied
+from choritsu.report.charts import (
+    AXES,
+    HIGHLIGHTED,
+    effects,
+    fronts,
+    learning_curves,
+    parallel,
+    progress,
+    slices,
+    varied,
+)
 from choritsu.report.data import Summary
 from choritsu.report.export import write_atomically
-from choritsu.report.importance import Importances, importance_of
+from choritsu.report.importance import Importances
 from choritsu.report.tables import describe_conditions, describe_values
-from choritsu.report.wording import clean, count, cut, duration, literal_lines, number, reason, show
+from choritsu.report.wording import clean, count, cut, duration, goal, literal_lines, number, reason, show
 from choritsu.space import describe_size
 from choritsu.trials import Status, Trial
 
+#: So many pairs of hyperparameters are shown, if they have at least this share.
+PAIRS, PAIR_SHARE = 5, 0.01
 #: So many slices are open; the others are folded away.
 SLICES = 12
 
@@ -59,7 +71,7 @@ def write_html(summary: Summary, path: str | os.PathLike[str]) -> Path:
 
 
 def _page(summary: Summary) -> Mapping[str, Any]:
-    importances = importance_of(summary.history)
+    importances = summary.importances
     by_weight = _by_weight(varied(summary), importances)
     axes = [name for name in summary.names if name in by_weight[:AXES]]
     drawn = slices(summary, by_weight)
@@ -67,7 +79,11 @@ def _page(summary: Summary) -> Mapping[str, Any]:
         "title": cut(summary.title, 80),
         "directory": summary.directory,
         "objective": summary.objective.name,
-        "better": "larger is better" if summary.objective.direction == "max" else "smaller is better",
+        "goal": ", ".join(goal(summary.objective)),
+        "pareto": summary.objective.pareto,
+        "front": len(summary.front),
+        "fronts": fronts(summary),
+        "parts": [cut(part.name, 40) for part in summary.objective.parts],
         "best": _best(summary),
         "facts": _facts(summary),
         "settings": {cut(str(name), 40): show(value, 80) for name, value in summary.settings.items()},
@@ -78,13 +94,21 @@ def _page(summary: Summary) -> Mapping[str, Any]:
         "repeated": summary.repeated,
         "parallel": parallel(summary, axes),
         "axes_left_out": len(by_weight) - len(axes),
-        "importance": importances,
-        "bars": _bars(importances),
+        "importance": [
+            {
+                "of": objective.name,
+                "told": told,
+                "bars": _bars(told),
+                "effects": effects(summary, objective, told),
+            }
+            for objective, told in summary.told_importances
+        ],
         "slices": drawn[:SLICES],
         "more_slices": drawn[SLICES:],
         "space": _space(summary),
         "size": f"{count(len(summary.space), 'hyperparameter')}, {describe_size(summary.space)}",
         "names": [cut(name, 40) for name in summary.names],
+        "leading": {trial.number for trial in (summary.front if summary.objective.pareto else summary.ranked[:1])},
         "trials": [_row(trial, rank, summary) for rank, trial in _in_order(summary)],
     }
 
@@ -133,15 +157,16 @@ def _moment(seconds: float) -> str:
 
 
 def _bars(importances: Importances) -> Sequence[Mapping[str, Any]]:
+    pairs = [pair for pair in importances.pairs[:PAIRS] if pair.share >= PAIR_SHARE]
     return [
         {
-            "name": cut(item.name, 60),
+            "name": " with ".join(cut(name, 60) for name in item.names),
             "share": round(100 * item.share, 1),
-            "chance": round(100 * item.chance, 1),
-            "percent": f"{100 * item.share:.0f} %",
-            "sure": item.beyond_chance,
+            "low": round(100 * max(item.share - item.spread, 0.0), 1),
+            "high": round(100 * min(item.share + item.spread, 1.0), 1),
+            "percent": f"{100 * item.share:.0f} % ± {100 * item.spread:.0f}",
         }
-        for item in importances.items
+        for item in (*importances.items, *pairs)
     ]
 
 
@@ -174,6 +199,7 @@ def _row(trial: Trial, rank: int | None, summary: Summary) -> Mapping[str, Any]:
         "score": "" if trial.score is None else repr(trial.score),
         "score_shown": "-" if trial.score is None else number(trial.score),
         "spread": "" if spread is None else f" ± {number(spread, 2)}",
+        "parts": [_part(trial, part.name) for part in summary.objective.parts],
         "epoch": "-" if trial.best_step is None else f"{trial.best_step + 1}/{summary.length_of(trial)}",
         "epoch_key": "" if trial.best_step is None else trial.best_step,
         "seconds": "" if trial.seconds is None else trial.seconds,
@@ -182,6 +208,11 @@ def _row(trial: Trial, rank: int | None, summary: Summary) -> Mapping[str, Any]:
         "reason": cut(told, 300),
         "detail": (trial.traceback or trial.message) if told else "",
     }
+
+
+def _part(trial: Trial, name: str) -> tuple[str, str]:
+    value = trial.result.metrics.get(name) if trial.result else None
+    return ("", "-") if value is None else (repr(value), number(value))
 
 
 def _value(trial: Trial, name: str) -> tuple[str, str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from choritsu.report.data import Summary
-from choritsu.report.wording import clean, count, cut, duration, number, reason, show, size
+from choritsu.report.importance import Importance, Importances
+from choritsu.report.wording import clean, count, cut, duration, goal, number, reason, show, size
 from choritsu.space import Choice, Float, Int, Parameter, Space, describe_size
 from choritsu.trials import Status, Trial
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+#: So many hyperparameters and pairs are named by how much they matter, if they have this share.
+WEIGHTY, WEIGHT = 5, 0.01
 #: So many trials that failed are named with their reason; the others are only counted.
 FAILURES_TOLD = 5
 
@@ -178,18 +181,25 @@ class _Results:
 
     def _parts(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         summary = self.summary
-        shown = summary.ranked[: max(self.num_trials, 0)]
+        told = summary.front if summary.objective.pareto else summary.ranked
+        shown = told[: max(self.num_trials, 0)]
         yield _text(f"Results of {cut(summary.title, 60)}", style="bold")
         yield self._facts()
         if shown:
             yield _text("")
-            of = f"The best {len(shown)} of {len(summary.ranked)}" if len(shown) < len(summary.ranked) else "All"
-            yield _text(f"{of} completed trials" if len(shown) > 1 else "The best trial", style="bold")
+            yield _text(self._headline(len(shown), len(told)), style="bold")
             table = self._rows(shown)
             if console.measure(table, options=options.update_width(_BOUNDLESS)).maximum > options.max_width:
                 table = self._paragraphs(shown)
             yield table
         yield from self._failures(options)
+
+    def _headline(self, shown: int, told: int) -> str:
+        if self.summary.objective.pareto:
+            of = f", {shown} of them" if shown < told else ""
+            return f"The Pareto front: {told} of {count(len(self.summary.ranked), 'completed trial')}{of}"
+        of = f"The best {shown} of {told}" if shown < told else "All"
+        return f"{of} completed trials" if shown > 1 else "The best trial"
 
     def _facts(self) -> Table:
         from rich.table import Table
@@ -203,12 +213,15 @@ class _Results:
             "results in": summary.directory,
             "trials": describe_counts(summary),
             "executions": f"{ran}, {duration(summary.seconds)} in all" if summary.seconds else ran,
-            "objective": f"{summary.objective.name}, {'larger' if self._upwards else 'smaller'} is better",
-            "best": "none yet",
+            "objective": ", ".join(goal(summary.objective)),
+            "best sum" if summary.objective.pareto else "best": "none yet",
         }
         if best is not None:
-            facts["best"] = f"{self._score(best)} in trial {best.trial_id}, epoch {self._epoch(best)}"
-            facts["best values"] = _values(best)
+            facts["best sum" if summary.objective.pareto else "best"] = (
+                f"{self._score(best)} in trial {best.trial_id}, epoch {self._epoch(best)}"
+            )
+            facts["its values" if summary.objective.pareto else "best values"] = _values(best)
+            facts["what matters"] = "\n".join(self._weights())
         if summary.models:
             bound = summary.settings.get("keep_best_models")
             kept = f"{count(summary.models, 'model')} on disk, {size(summary.model_bytes)}"
@@ -221,15 +234,33 @@ class _Results:
                 grid.add_row(_text(f"  {name}"), _text(fact))
         return grid
 
-    @property
-    def _upwards(self) -> bool:
-        return self.summary.objective.direction == "max"
+    def _weights(self) -> Iterator[str]:
+        for objective, told in self.summary.told_importances if self.summary.names else ():
+            yield f"{f'{objective.name}: ' if self.summary.objective.pareto else ''}{self._weight_of_all(told)}"
+
+    def _weight_of_all(self, told: Importances) -> str:
+        if told.reason:
+            return f"nothing can be said yet: {told.reason}"
+        weighty = sorted((*told.items, *told.pairs), key=lambda item: -item.share)[:WEIGHTY]
+        named = ", ".join(self._weight(item) for item in weighty if item.share >= WEIGHT)
+        after = f" after epoch {told.until}" if told.until else ""
+        return f"{named} of the variance ({count(told.trials, 'trial')}{after}, {told.explained:.0%} explained)"
+
+    def _weight(self, item: Importance) -> str:
+        name = " with ".join(cut(name, 40) for name in item.names)
+        return f"{name} {item.share:.0%} {self.plus_minus} {100 * item.spread:.0f}"
 
     def _score(self, trial: Trial) -> str:
         if trial.score is None:
             return "-"
         spread = trial.result.spread if trial.result else None
         return number(trial.score) if spread is None else f"{number(trial.score)} {self.plus_minus} {number(spread, 2)}"
+
+    def _measures(self, trial: Trial) -> dict[str, str]:
+        """Give what a trial is judged by, by name: the score, unless it only orders the front, and its parts."""
+        objective, metrics = self.summary.objective, trial.result.metrics if trial.result else {}
+        parts = {part.name: number(metrics[part.name]) if part.name in metrics else "-" for part in objective.parts}
+        return parts if objective.pareto else {objective.name: self._score(trial), **parts}
 
     def _epoch(self, trial: Trial) -> str:
         return "-" if trial.best_step is None else f"{trial.best_step + 1}/{self.summary.length_of(trial)}"
@@ -240,16 +271,18 @@ class _Results:
     def _rows(self, trials: tuple[Trial, ...]) -> Table:
         table = _table()
         names = [name for name in self.summary.names if any(name in trial.values for trial in trials)]
-        table.add_column("rank", justify="right", no_wrap=True)
+        table.add_column("" if self.summary.objective.pareto else "rank", justify="right", no_wrap=True)
         table.add_column("trial", no_wrap=True)
-        table.add_column(_text(cut(self.summary.objective.name, 24)), no_wrap=True)
+        for name in self._measures(trials[0]):
+            table.add_column(_text(cut(name, 24)), no_wrap=True)
         table.add_column("epoch", no_wrap=True)
         table.add_column("time", no_wrap=True)
         for name in names:
             table.add_column(_text(cut(name, 24)), no_wrap=True)
         for rank, trial in enumerate(trials, start=1):
             values = [show(trial.values[name], 24) if name in trial.values else "-" for name in names]
-            cells = (str(rank), trial.trial_id, self._score(trial), self._epoch(trial), self._time(trial), *values)
+            measures = self._measures(trial).values()
+            cells = (str(rank), trial.trial_id, *measures, self._epoch(trial), self._time(trial), *values)
             table.add_row(*map(_text, cells))
         return table
 
@@ -259,13 +292,18 @@ class _Results:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(justify="right", no_wrap=True)
         grid.add_column(overflow="fold")
-        scores, epochs = [self._score(trial) for trial in trials], [self._epoch(trial) for trial in trials]
+        scores, epochs = [self._told(trial) for trial in trials], [self._epoch(trial) for trial in trials]
         wide, deep = max(map(len, scores)), max(map(len, epochs))
         for rank, (trial, score, epoch) in enumerate(zip(trials, scores, epochs, strict=True), start=1):
             head = f"trial {trial.trial_id}  {score:{wide}}  epoch {epoch:{deep}}  {self._time(trial)}"
             grid.add_row(_text(f"{rank}."), _text(head, style="bold"))
             grid.add_row("", _text(_values(trial)))
         return grid
+
+    def _told(self, trial: Trial) -> str:
+        if not self.summary.objective.parts:
+            return self._score(trial)
+        return "  ".join(f"{cut(name, 24)} {text}" for name, text in self._measures(trial).items())
 
     def _failures(self, options: ConsoleOptions) -> Iterator[RenderableType]:
         failed = [trial for trial in self.summary.history if trial.status is Status.FAILED]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from choritsu.trials import Status, Trial
+from choritsu.trials import Objective, Status, Trial
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 
@@ -141,6 +141,20 @@ def literal_lines(values: Mapping[str, Any]) -> str:
     if not values:
         return "{}"
     return "\n".join(["{", *(f"    {name!r}: {literal(value)}," for name, value in values.items()), "}"])
+
+
+def goal(objective: Objective) -> tuple[str, str]:
+    """Say what is optimised, and which way.
+
+    Example:
+        >>> goal(Objective("val_loss"))
+        ('val_loss', 'smaller is better')
+    """
+    if objective.pareto:
+        parts = (f"{part.name} ({'large' if part.direction == 'max' else 'small'})" for part in objective.parts)
+        return ", ".join(parts), "Pareto front"
+    what = f"{objective.name} = {objective.formula}" if objective.parts else objective.name
+    return what, "larger is better" if objective.direction == "max" else "smaller is better"
 
 
 def reason(trial: Trial) -> str:

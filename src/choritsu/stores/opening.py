@@ -8,6 +8,7 @@ file or a finished one.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 import time
@@ -27,6 +28,12 @@ APPLICATION_ID = int.from_bytes(b"chor", "big")
 
 #: How long a writer waits for its turn, in seconds; a turn takes milliseconds.
 PATIENCE = 60.0
+
+#: What the second version brought, which knew budgets, and the third, which knew several objectives.
+_ADDED = (
+    ("claims ADD COLUMN until INTEGER",),
+    ("search ADD COLUMN parts JSON", "search ADD COLUMN pareto BOOLEAN"),
+)
 
 _MAGIC = b"SQLite format 3\0"
 #: SQLite's file header, and the few bytes after it that tell whether there are any tables.
@@ -264,9 +271,9 @@ def _make_tables(engine: Engine, path: Path) -> None:
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif application == APPLICATION_ID:
             _check_version(path, version)
-            if version == 1:
-                # The first version knew no budgets.
-                connection.exec_driver_sql("ALTER TABLE claims ADD COLUMN until INTEGER")
+            if 0 < version < SCHEMA_VERSION:
+                for column in itertools.chain(*_ADDED[version - 1 :]):
+                    connection.exec_driver_sql(f"ALTER TABLE {column}")
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         else:
             raise _foreign(path, application)

@@ -77,7 +77,7 @@ from choritsu.trials import (
 )
 
 #: Raised whenever a table changes; an older choritsu then refuses the store.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: How JSON is written: strictly, so that every tool can read it.
 write_json = partial(json.dumps, allow_nan=False, separators=(",", ":"))
@@ -108,6 +108,9 @@ _search = Table(
     Column("created", Double, nullable=False),
     Column("asked", JSON(none_as_null=True)),
     Column("settings", JSON, nullable=False),
+    # Where there are several objectives: name and direction of each, and whether trials are compared by each.
+    Column("parts", JSON(none_as_null=True)),
+    Column("pareto", Boolean),
 )
 _parameters = Table(
     "parameters",
@@ -171,6 +174,7 @@ _outcomes = Table(
     UniqueConstraint("number", "attempt"),
 )
 
+_OBJECTIVE = select(_search.c.objective, _search.c.direction, _search.c.parts, _search.c.pareto)
 _SPACE = select(_parameters.c.key, _parameters.c.definition).order_by(_parameters.c.position)
 _NEW_CLAIMS = select(_claims).where(_claims.c.id > bindparam("seen"))
 _NEW_OUTCOMES = select(_outcomes).where(_outcomes.c.id > bindparam("seen"))
@@ -238,6 +242,8 @@ class SqlStore:
             "created": identity.created,
             "asked": None if identity.asked is None else identity.asked.to_json(),
             "settings": _encoded(identity.settings),
+            "parts": [[part.name, part.direction] for part in identity.objective.parts] or None,
+            "pareto": identity.objective.pareto,
         }
         with self._writing() as connection:
             connection.execute(delete(_search))
@@ -246,7 +252,7 @@ class SqlStore:
     def history(self) -> History:
         seen = self._seen
         with self._reading() as connection:
-            named = connection.execute(select(_search.c.objective, _search.c.direction)).one_or_none()
+            named = connection.execute(_OBJECTIVE).one_or_none()
             space = connection.execute(_SPACE).all()
             claims = connection.execute(_NEW_CLAIMS, {"seen": seen.claim}).all()
             outcomes = connection.execute(_NEW_OUTCOMES, {"seen": seen.outcome}).all()
@@ -461,7 +467,8 @@ def _decoded(values: Mapping[str, Json]) -> dict[str, Any]:
 
 
 def _objective(row: _AnyRow) -> Objective:
-    return Objective(row.objective, row.direction)
+    parts = tuple(Objective(name, direction) for name, direction in row.parts or ())
+    return Objective(row.objective, row.direction, parts, bool(row.pareto))
 
 
 def _has_ended(connection: Connection, number: int, attempt: int) -> bool:

@@ -51,6 +51,7 @@ from choritsu.trials import (
     Result,
     Rung,
     Status,
+    as_objective,
 )
 
 #: Gives an open store by name: the same search under the same name, by another handle if there are handles,
@@ -168,6 +169,9 @@ class StoreContract:
         assert store.history().objective == Objective("f1", "max")
         store.identify(Identity(Objective("loss", "min")))
         assert store.history().objective == Objective("loss", "min")
+        several = as_objective(["loss", "accuracy"], pareto=True)
+        store.identify(Identity(several))
+        assert store.history().objective == several
         assert len(store.history()) == 1
 
     def test_claimed_trial_runs(self, store: Store) -> None:

@@ -269,7 +269,8 @@ def curves(
             for epoch in () if job.number in stopped else range(len(reports), last):
                 told = curve(values, epoch)
                 metrics = told if isinstance(told, Mapping) else {job.objective.name: told}
-                report = Report(0, epoch, {name: as_number(name, value) for name, value in metrics.items()})
+                numbers = {name: as_number(name, value) for name, value in metrics.items()}
+                report = Report(0, epoch, job.objective.filled(numbers))
                 answer = yield _pause(seconds, job), Reported(job.number, job.attempt, report)
                 reports.append(report)
                 if isinstance(answer, Pause):

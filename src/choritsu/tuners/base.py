@@ -40,7 +40,7 @@ from choritsu.trials import (
     Status,
     as_objective,
 )
-from choritsu.views import OracleView, summarize
+from choritsu.views import OracleView, TrialView, summarize
 from choritsu.work import Perform, describe, perform
 
 if TYPE_CHECKING:
@@ -72,11 +72,15 @@ class Tuner:
         overwrite: whether to delete an earlier search of that name.
         executions_per_trial: how often each combination is trained; the score is the mean.
         cross_validation: how to split ``search(x, y)`` into folds instead of using validation data.
-        keep_best_models: the weights of this many best trials are kept; those of the rest are deleted.
+        keep_best_models: the weights of this many best trials are kept, the Pareto front's before others; those of
+            the rest are deleted.
         accept_changes: whether to go on when the stored search had another space or objective; trials
             made so far stay as they are.
         store: where trials are kept instead of in ``search.db``.
         stopper: ends trials early that are not worth going on with, such as `MedianStopper()`.
+        pareto: with a list of objectives, whether trials are compared by each of them, not by their sum:
+            `results_summary` and `report` then tell the Pareto front, and `pareto_front` gives it. A trial counts with
+            the epoch at which the sum is best; Hyperband, ASHA, stoppers and `patience` go by the sum.
         limits: with an oracle of your own, `objective`, `max_trials`, `seed` and the other fields of
             `OracleSettings`.
 
@@ -117,6 +121,7 @@ class Tuner:
         accept_changes: bool = False,
         store: Store | None = None,
         stopper: Stopper | None = None,
+        pareto: bool = False,
         **limits: Any,
     ) -> None:
         self._settings = oracle if isinstance(oracle, OracleSettings) else settings_for(oracle, **limits)
@@ -130,7 +135,7 @@ class Tuner:
             raise ValueError(f"keep_best_models must be an integer of at least 1, got {keep_best_models!r}")
         self._tuned = hypermodel
         self.hypermodel = as_hypermodel(hypermodel)
-        self.objective: Objective = as_objective(self._settings.objective)
+        self.objective: Objective = as_objective(self._settings.objective, pareto)
         self.executions_per_trial = executions_per_trial
         self._repeats = Repeats(executions_per_trial, cross_validation)
         self._compile_arguments = {
@@ -193,10 +198,11 @@ class Tuner:
             changes = _changes(stored, self.objective, asked)
             if changes and not accept_changes:
                 raise ChangedSearchError(_explain(changes, self.project_dir))
-            if stored.objective.name != self.objective.name and self._store.history().completed:
+            if not _scored_alike(stored.objective, self.objective) and self._store.history().completed:
                 raise ChangedSearchError(
-                    f"the trials in {self.project_dir} are scored by {stored.objective.name}, which cannot be compared "
-                    f"with {self.objective.name}; give another project_name, or overwrite=True to begin anew"
+                    f"the trials in {self.project_dir} are scored by {stored.objective.formula}, which cannot be "
+                    f"compared with {self.objective.formula}; give another project_name, or overwrite=True to begin "
+                    "anew"
                 )
             if accept_changes:
                 # What else the function asks for comes to light only as it runs: it is met anew.
@@ -522,6 +528,27 @@ class Tuner:
         history = self._store.history()
         return [HyperParameters.of(trial.values, history.space) for trial in history.completed[:num_trials]]
 
+    def pareto_front(self) -> list[TrialView]:
+        """Give the completed trials that no other one beats in one objective without losing in another.
+
+        Returns:
+            Trials, ordered by the first objective, best first; ``trial.metrics`` has all objectives, and
+            ``trial.hyperparameters`` the values.
+
+        Example:
+            >>> import tempfile
+            >>> from choritsu import GridSearch, Objective
+            >>> def measure(hp):
+            ...     size = hp.Int("size", 1, 4)
+            ...     return {"loss": 4 / min(size, 3), "seconds": size}
+            >>> goals = ["loss", Objective("seconds", "min")]
+            >>> tuner = GridSearch(measure, goals, pareto=True, directory=tempfile.mkdtemp())
+            >>> tuner.search(verbose=0)
+            >>> [trial.hyperparameters.get("size") for trial in tuner.pareto_front()]
+            [3, 2, 1]
+        """
+        return self.oracle.pareto_front()
+
     def get_best_models(self, num_models: int = 1) -> list[Any]:
         """Build the models of the best trials, with the weights of their best epochs, best first.
 
@@ -711,6 +738,11 @@ def _changes(stored: Identity, objective: Objective, asked: Space | None) -> lis
         f"{parameter.name}: is new, {parameter.definition}" for parameter in asked if not stored.asked.find(parameter)
     ]
     return changes
+
+
+def _scored_alike(one: Objective, other: Objective) -> bool:
+    """Tell whether scores can be compared; that a single objective was turned round is its user's business."""
+    return one.name == other.name and set(one.parts) == set(other.parts)
 
 
 def _redefinition(error: RedefinedError) -> str:

@@ -23,7 +23,8 @@ class RandomSearch(Tuner):
 
     Args:
         hypermodel: what to tune; see `Tuner`.
-        objective: a metric's name, an `Objective`, or None when the function returns the number to make small.
+        objective: a metric's name, an `Objective`, a list of these whose sum counts (those to be made large
+            negatively; see `pareto` of `Tuner`), or None when the function returns the number to make small.
         max_trials: how many trials count in all, earlier runs included.
         seed: of suggestions and trainings; 0 is a seed.
         hyperparameters: definitions that replace the function's own.

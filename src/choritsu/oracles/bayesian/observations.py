@@ -45,6 +45,30 @@ def observations(history: History) -> list[Observation]:
     return [seen for trial in history for seen in _of(trial, history.objective)]
 
 
+def weighed(history: History, weights: Floats) -> list[Observation]:
+    """Give what is known of trials with several objectives, of which each counts by its weight.
+
+    ``max(w * z) + 0.05 * sum(w * z)``, with z the objectives from 0 for the best so far to 1 for the worst.
+
+    Source:
+        Knowles, "ParEGO: a hybrid algorithm with on-line landscape approximation for expensive multiobjective
+        optimization problems" (2006), equation 2.
+    """
+    reached = {number: np.array(point) for number, point in history.points.items() if np.isfinite(point).all()}
+    points = np.array(list(reached.values())).reshape(len(reached), len(weights))
+    low, high = (points.min(axis=0), points.max(axis=0)) if reached else (np.zeros_like(weights), np.ones_like(weights))
+    width = np.where(high > low, high - low, 1.0)
+
+    def badness(trial: Trial) -> float:
+        if trial.number not in reached:
+            return math.inf
+        terms = weights * (reached[trial.number] - low) / width
+        return float(terms.max() + 0.05 * terms.sum())
+
+    ended = history.having(Status.COMPLETED, Status.FAILED, Status.REFUSED)
+    return [Observation(trial.values, badness(trial)) for trial in ended if trial.values]
+
+
 def _of(trial: Trial, objective: Objective) -> list[Observation]:
     if trial.rungs:
         return [Observation(trial.values, objective.badness(rung.score), rung.until) for rung in trial.rungs]

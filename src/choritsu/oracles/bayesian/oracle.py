@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,9 @@ from choritsu.space import Parameter, Space
 from choritsu.trials import History
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from choritsu.oracles.bayesian.encoding import Encoding
     from choritsu.oracles.bayesian.observations import Observation
 
@@ -28,7 +32,8 @@ class BayesianOptimization:
 
     The model is a Gaussian process over numbers, choices, conditions and, where trials have paused at rungs, epochs.
     Failed and refused trials count as bad as the worst score; trials that still run make the model surer where they
-    are, so that several workers look in different places. Nothing is tried twice.
+    are, so that several workers look in different places. With a Pareto objective, each trial aims at another mixture
+    of the objectives. Nothing is tried twice.
 
     Args:
         num_initial_points: how many trials are spread evenly before the model is asked; by default one more than
@@ -69,15 +74,25 @@ class BayesianOptimization:
         """Give the combination that promises the greatest improvement; `Done` when none is left."""
         # Only here, since they bring NumPy and SciPy.
         from choritsu.oracles.bayesian.encoding import Encoding
-        from choritsu.oracles.bayesian.observations import observations, precedents
+        from choritsu.oracles.bayesian.observations import observations, precedents, weighed
 
         encoding = Encoding(history.space)
-        seen = observations(history)
+        objective = history.objective
+        seen = (
+            weighed(history, self._weights(number, len(objective.parts))) if objective.pareto else observations(history)
+        )
         earlier = [known for each in self.precedents if (known := precedents(each, history.space))]
         taught = any(one.is_finite for one in seen) or (bool(earlier) and not seen)
         if looks_around(history) or not taught or (not earlier and len(history) < self._first(history.space)):
             return self._spread(history, number)
         return self._promising(history, number, encoding, seen, earlier)
+
+    def _weights(self, number: int, objectives: int) -> NDArray[np.float64]:
+        """Draw how much each objective counts for this trial, all mixtures being equally likely."""
+        import numpy as np
+
+        shares = np.array([-math.log(1.0 - unit(self.seed, number, "objective", each)) for each in range(objectives)])
+        return np.asarray(shares / shares.sum())
 
     def _first(self, space: Space) -> int:
         varied = sum(parameter.size != 1 for parameter in space)
