@@ -63,10 +63,15 @@ class Encoding:
         return np.array(rows, dtype=float).reshape(len(rows), len(self._places))
 
     def _point(self, values: Mapping[str, Any]) -> list[float]:
-        return [
-            place.of(values[place.name]) if place.name in values and place.is_met(values) else np.nan
-            for place in self._places
-        ]
+        met: set[str] = set()
+        row = []
+        for place in self._places:
+            # Of several definitions of a name, the first whose conditions hold is the one.
+            active = place.name in values and place.name not in met and place.is_met(values)
+            row.append(place.of(values[place.name]) if active else np.nan)
+            if active:
+                met.add(place.name)
+        return row
 
     def values(self, point: Floats) -> dict[str, Any]:
         """Give the combination at a point that `settled` gave."""

@@ -12,7 +12,7 @@ from choritsu.decisions import Decision, Fill, Start
 from choritsu.oracles.precedents import Precedents
 from choritsu.oracles.quasirandom import QuasiRandom
 from choritsu.oracles.random import Random, looks_around
-from choritsu.space import Parameter, Space
+from choritsu.space import Parameter
 from choritsu.trials import History
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ class BayesianOptimization:
         )
         earlier = [known for each in self.precedents if (known := precedents(each, history.space))]
         taught = any(one.is_finite for one in seen) or (bool(earlier) and not seen)
-        if looks_around(history) or not taught or (not earlier and len(history) < self._first(history.space)):
+        first = 0 if earlier else self._first(len(encoding.varied))
+        if looks_around(history) or not taught or not encoding.varied or len(history) < first:
             return self._spread(history, number)
         return self._promising(history, number, encoding, seen, earlier)
 
@@ -94,9 +95,8 @@ class BayesianOptimization:
         shares = np.array([-math.log(1.0 - unit(self.seed, number, "objective", each)) for each in range(objectives)])
         return np.asarray(shares / shares.sum())
 
-    def _first(self, space: Space) -> int:
-        varied = sum(parameter.size != 1 for parameter in space)
-        return min(max(varied + 1, 4), 8) if self.num_initial_points is None else self.num_initial_points
+    def _first(self, parameters: int) -> int:
+        return min(max(parameters + 1, 4), 8) if self.num_initial_points is None else self.num_initial_points
 
     def _spread(self, history: History, number: int) -> Decision:
         """Give a point of an even spread; where something is believed, the first is that, and the others lie near."""

@@ -62,7 +62,7 @@ class Surrogate:
         Args:
             encoding: of the combinations.
             seen: what is known of this search; at least one of them finite, unless there is none.
-            waiting: combinations that are being tried: the models are made surer where they lie, and no better.
+            waiting: combinations that are being tried: they are held to reach what the models expect of them.
             earlier: what is known of other searches, each of which has scores of its own; none is empty.
         """
         searches = [_selected(seen, MOST), *(_selected(other, EARLIER // len(earlier)) for other in earlier)]
@@ -83,6 +83,7 @@ class Surrogate:
         own = means[:, : len(searches[0])]
         if waiting:
             busy = _in_context(encoding, encoding.points(waiting), contexts.whole)
+            own = np.hstack([own, [model.at(busy)[0] for model in models]])
             models = [model.surer_at(busy) for model in models]
         return cls(
             encoding,
