@@ -116,6 +116,23 @@ def test_of_sixty_combinations_none_is_tried_twice_and_the_best_is_soon_found():
     assert history.best.number < 20
 
 
+def test_what_a_function_does_not_ask_for_makes_no_difference(tmp_path):
+    """An ``if`` that nobody declared: trials that differ only behind it would be repetitions."""
+
+    def loss(hp):
+        x, y = hp.Float("x", 0, 1), hp.Float("y", 0, 1)
+        extra = [hp.Float(f"z{each}", 0, 1) for each in range(hp.Int("more", 0, 3))]
+        return (x - 0.3) ** 2 + (y - 0.6) ** 2 + 0.1 * len(extra) + sum(extra)
+
+    tuner = ct.BayesianOptimization(loss, max_trials=30, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    late = [trial.values for trial in tuner.history[10:] if trial.values["more"] == 0]
+    places = {(round(values["x"], 3), round(values["y"], 3)) for values in late}
+    assert len(late) > 5
+    assert len(places) > len(late) / 2
+    assert tuner.history.best.score < 1e-3
+
+
 def test_it_stays_away_from_where_trainings_diverge():
     """The slope leads straight over a cliff."""
     space = Space((Float("rate", 1e-4, 1.0, sampling="log"), Float("other", 0.0, 1.0)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,8 +12,8 @@ from choritsu.decisions import Decision, Fill, Start
 from choritsu.oracles.precedents import Precedents
 from choritsu.oracles.quasirandom import QuasiRandom
 from choritsu.oracles.random import Random, looks_around
-from choritsu.space import Parameter
-from choritsu.trials import History
+from choritsu.space import Parameter, Space
+from choritsu.trials import History, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,7 @@ class BayesianOptimization:
 
     Source:
         Jones, Schonlau, Welch, "Efficient global optimization of expensive black-box functions" (1998); what was
-        chosen for the rest, and by which measurements, is told in ``docs/bayesian.md``.
+        chosen for the rest, and by which measurements, is told in ``docs/better-trials.md``.
 
     Example:
         >>> from choritsu.space import Float, Space
@@ -73,10 +73,12 @@ class BayesianOptimization:
     def suggest(self, history: History, number: int) -> Decision:
         """Give the combination that promises the greatest improvement; `Done` when none is left."""
         # Only here, since they bring NumPy and SciPy.
+        from choritsu.oracles.bayesian.conditions import inferred
         from choritsu.oracles.bayesian.encoding import Encoding
         from choritsu.oracles.bayesian.observations import observations, precedents, weighed
 
-        encoding = Encoding(history.space)
+        asked = [trial.values for trial in history.having(Status.COMPLETED)]
+        encoding = Encoding(inferred(history.space, asked))
         objective = history.objective
         seen = (
             weighed(history, self._weights(number, len(objective.parts))) if objective.pareto else observations(history)
@@ -145,7 +147,12 @@ class BayesianOptimization:
                 chance,
             )
         for point in points[:LOOKED_AT]:
-            values = encoding.values(point)
+            values = _completed(encoding.values(point), history.space)
             if not history.tried.covers(values):
                 return Start(values)
         return Random(self.seed).suggest(history, number)
+
+
+def _completed(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """Give values with those that the function is not expected to ask for, and that its space cannot do without."""
+    return space.assign(lambda parameter: values.get(parameter.name, parameter.start))
