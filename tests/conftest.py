@@ -1,8 +1,14 @@
 """What all tests share: Keras runs on JAX unless the environment says otherwise, and a few hundred digits."""
 
+import gc
 import os
+import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# Tests train for moments: most of their time would go into compiling well.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# Tests run side by side; threads that wait for cores in a loop take them from each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from typing import Any, NamedTuple
 
@@ -20,6 +26,31 @@ class Digits(NamedTuple):
     @property
     def validation(self):
         return self.x_val, self.y_val
+
+
+@pytest.fixture(scope="session")
+def slow_collections():
+    """List the seconds of garbage collections that took long."""
+    begun, slow = [0.0], []
+
+    def watch(phase, about):
+        if phase == "start":
+            begun[0] = time.perf_counter()
+        elif (taken := time.perf_counter() - begun[0]) > 0.03:
+            slow.append(taken)
+
+    gc.callbacks.append(watch)
+    yield slow
+    gc.callbacks.remove(watch)
+
+
+@pytest.fixture(autouse=True)
+def frameworks_set_aside(slow_collections):
+    """Keep the collections of each search from walking over the million objects of the frameworks."""
+    if slow_collections:
+        gc.collect()
+        gc.freeze()
+        slow_collections.clear()
 
 
 @pytest.fixture(scope="session")

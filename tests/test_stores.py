@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from sqlalchemy import Engine, event
 from choritsu import stores
 from choritsu.errors import CorruptStoreError, ForeignStoreError, NewerStoreError, ReadOnlyStoreError, StoreError
 from choritsu.space import Boolean, Int, Space
-from choritsu.stores import Identity, MemoryStore, opening, remove_store
+from choritsu.stores import Identity, MemoryStore, Store, opening, remove_store
 from choritsu.stores import open_store as open_sql_store
 from choritsu.trials import Claimed, Finished, Grew, History, Interrupted, Lost, Report, Reported, Status
 
@@ -29,6 +30,9 @@ pytest.register_assert_rewrite("choritsu.testing.stores")
 
 from choritsu.testing.faults import Fault, FaultyStore, InjectedError  # noqa: E402
 from choritsu.testing.stores import RESULT, VALUES, StoreContract  # noqa: E402
+
+#: For how many seconds; the long version is `CHORITSU_HAMMER=60 pytest -s tests/test_stores.py -k hammering`.
+HAMMER = float(os.environ.get("CHORITSU_HAMMER", "5"))
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -70,11 +74,12 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
 
 
-def alone(function, *arguments: object) -> None:
-    """Run a function of this file in a fresh process without threads, which may fork as it likes."""
+def alone(function, *arguments: object) -> str:
+    """Run a function of this file in a fresh process without threads, which may fork as it likes; give what it says."""
     command = [sys.executable, __file__, function.__name__, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 + HAMMER, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def forked(work) -> int:
@@ -177,12 +182,14 @@ def crash_at_random(directory: str) -> None:
 
 
 def crash_at_every_statement(directory: str) -> None:
-    """Kill before and after each SQL statement, and before each commit, through the first trials of a search."""
-    for limit in range(200):
+    """Kill after each SQL statement and before each commit, through the first trials of a search.
+
+    A commit has been done where the next statement has.
+    """
+    for limit in range(120):
         count = itertools.count()
 
         def prepare(limit: int = limit, count=count) -> None:
-            @event.listens_for(Engine, "before_cursor_execute")
             @event.listens_for(Engine, "after_cursor_execute")
             @event.listens_for(Engine, "commit")
             def _step(*_) -> None:
@@ -207,38 +214,70 @@ def test_writer_killed_at_any_statement_loses_nothing(tmp_path):
 # -- processes side by side ------------------------------------------------------------------------
 
 
-def claim_side_by_side(directory: str) -> None:
+def hammer(store: Store, worker: int) -> Iterator[tuple[int, int] | None]:
+    """Claim and tell trials as fast as can be; yield the number and attempt of each, None where another was first."""
+    while True:
+        trials = store.history()
+        again = trials.having(Status.INTERRUPTED)
+        number, attempt = (again[0].number, again[0].attempt + 1) if again else (len(trials), 0)
+        if not store.claim(Claimed(number, attempt, VALUES, worker=str(worker)), until=60.0):
+            yield None
+            continue
+        assert store.record(Reported(number, attempt, Report(0, 0, {"loss": float(worker)})))
+        assert store.renew(number, attempt, 90.0)
+        assert store.leases()[number].worker == str(worker)
+        # Every third trial is left twice, and taken up by whoever comes first.
+        left = number % 3 == 0 and attempt < 2
+        assert store.record(Interrupted(number, attempt) if left else Finished(number, attempt, VALUES, RESULT))
+        yield number, attempt
+
+
+def hammer_side_by_side(directory: str) -> None:
     place = Path(directory)
+    end = time.monotonic() + HAMMER
 
     def work(worker: int) -> None:
         # Each opens the search itself: they also race to make it.
-        store = open_sql_store(place / "search")
-        won = []
-        end = time.monotonic() + 2.0
-        while time.monotonic() < end:
-            number = len(store.history())
-            if store.claim(Claimed(number, 0, {}, worker=str(worker)), until=60.0):
-                won.append(number)
-                assert store.record(Reported(number, 0, Report(0, 0, {"loss": 1.0})))
-                assert store.renew(number, 0, 90.0)
-                assert store.record(Finished(number, 0, {}, RESULT))
-        (place / f"won{worker}").write_text(json.dumps(won))
-        store.close()
+        with closing(open_sql_store(place / "search")) as store:
+            won, lost, slowest, before = [], 0, 0.0, time.monotonic()
+            for claimed in hammer(store, worker):
+                if claimed is None:
+                    lost += 1
+                else:
+                    won.append(claimed)
+                now = time.monotonic()
+                slowest, before = max(slowest, now - before), now
+                if now >= end:
+                    break
+        (place / f"told{worker}").write_text(json.dumps([won, lost, slowest]))
 
-    assert [end_of(child) for child in [forked(lambda worker=worker: work(worker)) for worker in range(4)]] == [0] * 4
-    won = [json.loads((place / f"won{worker}").read_text()) for worker in range(4)]
-    everything = sorted(itertools.chain.from_iterable(won))
-    assert everything == list(range(len(everything)))
-    assert len(everything) > 50
+    # An error, "database is locked" among them, would end a child with 1.
+    assert [end_of(child) for child in [forked(lambda worker=worker: work(worker)) for worker in range(8)]] == [0] * 8
+    told = [json.loads((place / f"told{worker}").read_text()) for worker in range(8)]
+    owners = {(number, attempt): worker for worker in range(8) for number, attempt in told[worker][0]}
+    assert len(owners) == sum(len(won) for won, *_ in told), "somebody claimed what another had"
     with closing(open_sql_store(place / "search")) as store:
-        assert [trial.status for trial in store.history()] == [Status.COMPLETED] * len(everything)
+        history, reports = store.history(), store.reports()
         assert store.leases() == {}
+    assert [trial.number for trial in history] == list(range(len(history)))
+    assert len(history) > 50
+    assert set(owners) == {(trial.number, attempt) for trial in history for attempt in range(trial.attempt + 1)}
+    for trial in history:
+        left = trial.number % 3 == 0 and trial.attempt < 2
+        assert trial.status is (Status.INTERRUPTED if left else Status.COMPLETED)
+        assert [report.metrics["loss"] for report in reports[trial.number]] == [owners[trial.number, trial.attempt]]
+    shares = sorted(len(won) for won, *_ in told)
+    print(
+        f"8 processes in {HAMMER:g} s: {len(history)} trials in {len(owners)} attempts, {shares[0]} to {shares[-1]} "
+        f"each; {sum(lost for _, lost, _ in told)} claims came second; the slowest round of an attempt took "
+        f"{max(slowest for *_, slowest in told):.2f} s"
+    )
 
 
 @needs_fork
 @pytest.mark.slow
-def test_processes_side_by_side_claim_each_number_once(tmp_path):
-    alone(claim_side_by_side, tmp_path)
+def test_processes_hammering_one_store_claim_each_number_once(tmp_path):
+    print(alone(hammer_side_by_side, tmp_path))
 
 
 def create_side_by_side(directory: str) -> None:

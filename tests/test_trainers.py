@@ -16,7 +16,7 @@ import torch
 import choritsu as ct
 from choritsu.decisions import Continue, Done, Promote, Start
 from choritsu.decisions import Stop as StopTraining
-from choritsu.schedules import cosine, share
+from choritsu.schedules import cosine, linear, share
 from choritsu.stores import load_checkpoint
 from choritsu.trials import RATE, Status
 
@@ -239,12 +239,15 @@ def test_reports(function, whole):
     assert not list(Path(whole.project_dir).rglob("state"))
 
 
-def declared(function, rate):
+def declared(function, rate, epochs=EPOCHS, shape=cosine):
     """Give the rate of each epoch's last update."""
-    if function is in_lightning:
-        return (rate * cosine(1.0, 0.0, steps=EPOCHS)).table(EPOCHS)
-    updates = DATA // BATCH
-    return (rate * cosine(1.0, 0.0, steps=EPOCHS * updates)).table(EPOCHS * updates)[updates - 1 :: updates]
+    updates = updates_of(function)
+    return (rate * shape(1.0, 0.0, steps=epochs * updates)).table(epochs * updates)[updates - 1 :: updates]
+
+
+def updates_of(function):
+    """Give how many steps of its schedule an epoch has."""
+    return 1 if function is in_lightning else DATA // BATCH
 
 
 @pytest.mark.slow
@@ -334,6 +337,41 @@ def test_a_promoted_trial_goes_on_along_the_same_curve(tmp_path, function, inter
     assert [r.metrics for r in plain._store.reports()[best.number]] == [r.metrics for r in reports[best.number]]
 
 
+class Stretched(Steps):
+    horizon = "rung"
+
+
+def ours(function, trial):
+    return {}
+
+
+def torchs_own(function, trial):
+    total = trial.horizon * updates_of(function)
+    return {"scheduler": lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / total)}
+
+
+@pytest.mark.parametrize(("schedule", "shape"), [(ours, cosine), (torchs_own, linear)])
+def test_a_promoted_trial_goes_on_along_a_curve_that_is_stretched_to_its_rung(tmp_path, function, schedule, shape):
+    begun = []
+
+    def note(trial, epoch, place):
+        if place == "begin":
+            begun.append((trial.number, epoch))
+
+    def wrapper(hp, trial):
+        function(hp, trial, interrupt=note, epochs=trial.horizon, **schedule(function, trial))
+
+    tuner = ct.Tuner(Stretched(), wrapper, objective=objective(function), max_trials=2, directory=tmp_path, seed=5)
+    tuner.search(verbose=0)
+    assert [trial.message for trial in tuner.history] == ["", ""]
+    best, other = sorted(tuner.history.completed, key=lambda trial: -len(trial.rungs))
+    assert ([rung.until for rung in best.rungs], [rung.until for rung in other.rungs]) == ([2, EPOCHS], [2])
+    assert [epoch for number, epoch in begun if number == best.number] == list(range(EPOCHS))
+    rates = [report.metrics[RATE] for report in tuner._store.reports()[best.number]]
+    first, second = (declared(function, best.values["rate"], epochs, shape) for epochs in (2, EPOCHS))
+    assert rates == pytest.approx([*first, *second[2:]], rel=1e-12)
+
+
 def test_budgets_pause_it_after_an_epoch(tmp_path, function, whole):
     tuner = tuned(tmp_path, function)
     tuner.search(verbose=0, max_epochs_total=3)
@@ -391,22 +429,23 @@ def test_a_scheduler_that_looks_at_the_metrics_goes_on_too(tmp_path, function):
     assert len({report.metrics[RATE] for report in plain._store.reports()[0]}) > 1
 
 
-@pytest.mark.parametrize("budget", [None, 2])
-def test_when_nothing_is_left_nothing_is_trained(tmp_path, function, budget):
+@pytest.mark.parametrize(("budget", "oracle"), [(None, None), (2, Steps()), (2, Stretched())])
+def test_when_nothing_is_left_nothing_is_trained(tmp_path, function, budget, oracle):
     """It was killed between its last epoch and the end of the user's function."""
     begun = []
 
     def wrapper(hp, trial):
         begun.append(("trial", trial.attempt))
-        function(hp, trial, interrupt=lambda trial, *now: begun.append(now))
+        epochs = EPOCHS if oracle is None else trial.horizon
+        function(hp, trial, interrupt=lambda trial, *now: begun.append(now), epochs=epochs)
         if begun.count(("trial", trial.attempt)) == 1 and trial.until == budget and trial.attempt == 0:
             raise Stop
 
     def make():
-        if budget is None:
+        if oracle is None:
             return tuned(tmp_path, function, wrapper)
         options = {"objective": objective(function), "max_trials": 2, "directory": tmp_path, "seed": 5}
-        return ct.Tuner(Steps(), wrapper, **options)
+        return ct.Tuner(oracle, wrapper, **options)
 
     with pytest.raises(Stop):
         make().search(verbose=0)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numbers
 import operator
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from choritsu.chance import derive
 from choritsu.decisions import Answer, Continue, Fill, Pause, Stop
-from choritsu.errors import ObjectiveError
+from choritsu.errors import ObjectiveError, ScheduleWarning
 from choritsu.hyperparameters import HyperParameters
 from choritsu.space import Space
 from choritsu.states import Keeper, Progress, put_back, taken
@@ -257,7 +259,8 @@ class RunningTrial:
         if progress.ended:
             return
         if state is not None and progress.state is not None:
-            put_back(state, progress.state)
+            with self.stretching():
+                put_back(state, progress.state)
         last = count if self.until is None else min(count, self.until)
         for epoch in range(progress.epochs, last):
             self._seed(self.epoch_seed(epoch))
@@ -273,8 +276,7 @@ class RunningTrial:
                 return
             if self.pausing:
                 raise PausedError
-        # A rung's end is no end, also where schedules are made for the rung.
-        self.cut = last < count or (self.until is not None and self.until == self.horizon)
+        self.cut = self.leaves_off(last, complete=last == count)
 
     def resume(self) -> Progress:
         """Give how far this execution has come in earlier attempts, and take in what it reported by then.
@@ -302,9 +304,29 @@ class RunningTrial:
         """Save the best epoch's state, for ``tuner.best_state()``."""
         save_checkpoint(self.directory / BEST, state)
 
-    def has_used_up(self, epochs: int) -> bool:
-        """Tell whether so many epochs, counted from the trial's very beginning, are all that it was given."""
-        return self.until is not None and epochs >= self.until
+    def leaves_off(self, epochs: int, *, complete: bool = False) -> bool:
+        """Tell whether the trial, after so many epochs, has used up what it was given and may be promoted to more.
+
+        Args:
+            epochs: how many are done, counted from the trial's very beginning.
+            complete: whether the training was to be no longer. Where schedules are made for the epochs given so far,
+                trainings are too, and a promoted one is to be longer.
+        """
+        if self.until is None or epochs < self.until:
+            return False
+        return not complete or self._is_as_long_as_its_schedules
+
+    @contextmanager
+    def stretching(self) -> Iterator[None]:
+        """Have schedules put back without a warning where they were made for fewer epochs, as was asked for."""
+        with warnings.catch_warnings():
+            if self._is_as_long_as_its_schedules:
+                warnings.simplefilter("ignore", ScheduleWarning)
+            yield
+
+    @property
+    def _is_as_long_as_its_schedules(self) -> bool:
+        return self.until is not None and self.until == self.horizon
 
     def end_execution(self) -> None:
         """Note that nothing of this execution is left to train, should the trial be taken up again."""

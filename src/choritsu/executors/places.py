@@ -20,6 +20,8 @@ THREADS = (
     "NUMEXPR_MAX_THREADS",
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
+    # JAX, on systems where a process cannot be bound to cores.
+    "NPROC",
 )
 #: The part of its share that JAX may take beforehand; the rest is for what CUDA itself needs.
 _TAKEN = 0.85

@@ -77,7 +77,7 @@ class Resumption:
             self._at_first = [_attributes(thing) for thing in self._things()]
             self._keeps = True
             self._go_on()
-        if total is not None and trial.has_used_up(self._done):
+        if total is not None and trial.leaves_off(self._done):
             model._initial_epoch = self._awaited = total
             trial.cut = True
 
@@ -111,16 +111,15 @@ class Resumption:
         self._keeps = self._keeps and self._running == epoch
         self._running = None
         self._done += 1
-        used_up = trial.has_used_up(self._done)
-        # Where schedules are stretched to each budget, the end of one is not the end of the training.
-        whole = self._total is not None and epoch + 1 >= self._total and not (used_up and trial.until == trial.horizon)
-        if whole or getattr(model, "stop_training", False):
+        complete = self._total is not None and epoch + 1 >= self._total
+        cut = trial.leaves_off(self._done, complete=complete)
+        if (complete and not cut) or getattr(model, "stop_training", False):
             return
         if self._keeps:
-            trial.keep(self._done, lambda: self._taken(epoch + 1), at_once=used_up or trial.pausing)
+            trial.keep(self._done, lambda: self._taken(epoch + 1), at_once=cut or trial.pausing)
         if trial.pausing:
             raise PausedError
-        if used_up:
+        if cut:
             trial.cut = True
             if model is not None:
                 model.stop_training = True

@@ -12,6 +12,7 @@ from lightning.pytorch.plugins import CheckpointIO
 from lightning.pytorch.utilities import CombinedLoader
 
 from choritsu.frameworks.seeding import seed_everything
+from choritsu.frameworks.torch import put_back_scheduler
 from choritsu.running import PausedError, RunningTrial, as_number
 from choritsu.states import Progress
 
@@ -24,7 +25,8 @@ class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked
     a checkpoint is saved, but for hyperparameters. A trial that was killed goes on with the same bits.
 
     The best epoch's weights are kept: ``model.load_state_dict(tuner.best_state()["model"])``. ``max_epochs`` is the
-    length of a whole training, also where a trial is trained for some epochs first and promoted later.
+    length of a whole training, also where a trial is trained for some epochs first and promoted later; with
+    ``horizon="rung"`` it is ``trial.horizon``.
     ``enable_checkpointing=False, logger=False`` spare what a search does not need.
 
     What it cannot bring back: random numbers in persistent data-loader workers, which are seeded only when the workers
@@ -100,11 +102,13 @@ class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked
         trainer.fit_loop._restarting = False
         trainer.fit_loop._resuming_from_checkpoint = False
         trainer.strategy.load_optimizer_state_dict(checkpoint)
-        for config, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"], strict=True):
-            config.scheduler.load_state_dict(state)
+        with trial.stretching():
+            for config, state in zip(trainer.lr_scheduler_configs, checkpoint["lr_schedulers"], strict=True):
+                put_back_scheduler(config.scheduler, state)
         trainer.callback_metrics.update(kept["metrics"])
         self._seen = dict(kept["metrics"])
-        if trial.has_used_up(self._progress.epochs) and not self._is_complete(trainer, self._progress.epochs):
+        epochs = self._progress.epochs
+        if trial.leaves_off(epochs, complete=self._is_complete(trainer, epochs)):
             trial.cut = True
             _end(trainer)
 
@@ -130,8 +134,8 @@ class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked
             trial.report(metrics, epoch=epoch)
             if best:
                 trial.keep_best({"model": trainer.strategy.lightning_module_state_dict()})
-        done = self._ended_early or trial.stopped or self._is_complete(trainer, epoch + 1)
-        trial.cut = trial.has_used_up(epoch + 1) and not done
+        ended = self._ended_early or trial.stopped
+        trial.cut = not ended and trial.leaves_off(epoch + 1, complete=self._is_complete(trainer, epoch + 1))
         if trial.cut or trial.stopped or trial.pausing:
             _end(trainer)
 

@@ -17,6 +17,7 @@ from transformers.trainer_utils import TrainOutput
 from transformers.utils import SAFE_WEIGHTS_NAME
 
 from choritsu.frameworks.seeding import seed_everything
+from choritsu.frameworks.torch import put_back_scheduler
 from choritsu.running import PausedError, RunningTrial, as_number
 from choritsu.states import Progress
 
@@ -34,7 +35,8 @@ def train(trainer: Any, trial: RunningTrial, **options: Any) -> TrainOutput:
     killed goes on with the same bits, and the trainer's own ``save_strategy`` may be "no".
 
     The best epoch's weights are kept: ``model.load_state_dict(tuner.best_state()["model"])``. ``num_train_epochs`` is
-    the length of a whole training, also where a trial is trained for some epochs first and promoted later.
+    the length of a whole training, also where a trial is trained for some epochs first and promoted later; with
+    ``horizon="rung"`` it is ``trial.horizon``.
 
     What it cannot bring back: the ``train_loss`` that is returned, which the trainer counts from where it was taken
     up; random numbers in persistent data-loader workers; the order of the data with ``use_seedable_sampler=False``. An
@@ -122,12 +124,14 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]  # transformers is not c
             return
         (self.directory / SAFE_WEIGHTS_NAME).unlink(missing_ok=True)
         for name, thing in self._stateful().items():
-            if name != "model":
+            if name not in ("model", "scheduler"):
                 thing.load_state_dict(kept[name])
+        with self._trial.stretching():
+            put_back_scheduler(self._trainer.lr_scheduler, kept["scheduler"])
         for callback, attributes in zip(self._exportable(), kept["callbacks"], strict=True):
             for name, value in attributes.items():
                 setattr(callback, name, value)
-        if self._trial.has_used_up(self._epochs) and not self._is_complete(state):
+        if self._trial.leaves_off(self._epochs, complete=self._is_complete(state)):
             self._trial.cut = True
             raise _NothingLeftError
 
@@ -176,8 +180,8 @@ class _Recorder(TrainerCallback):  # type: ignore[misc]  # transformers is not c
             trial.report(self._metrics, epoch=self._epochs)
         self._epochs += 1
         self._concluded = True
-        done = self._ended_early or trial.stopped or self._is_complete(state)
-        trial.cut = trial.has_used_up(self._epochs) and not done
+        ended = self._ended_early or trial.stopped
+        trial.cut = not ended and trial.leaves_off(self._epochs, complete=self._is_complete(state))
         if self._best:
             trial.keep_best({"model": self._trainer.model.state_dict()})
             self._best = False

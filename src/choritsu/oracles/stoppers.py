@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from choritsu.decisions import Continue, Stop
@@ -52,15 +53,16 @@ class MedianStopper:
         if report.epoch + 1 < self.grace_epochs or not objective.has_value(report.metrics):
             return Continue()
         means = [
-            statistics.fmean(told)
+            _mean_badness(objective, told)
             for trial in history
             if trial.status is Status.COMPLETED and trial.number != reported.number
-            for told in [_badnesses(objective, curves.get(trial.number, ()), report, whole=True)]
+            for told in [_told(objective, curves.get(trial.number, ()), report, whole=True)]
             if told
         ]
         if len(means) < self.min_trials:
             return Continue()
-        best, median = min(_badnesses(objective, curves[reported.number], report)), statistics.median(means)
+        best = _least_badness(objective, _told(objective, curves[reported.number], report))
+        median = statistics.median(means)
         if best <= median:
             return Continue()
         return Stop(
@@ -107,12 +109,12 @@ class ASHAStopper:
         objective, report = history.objective, reported.report
         if not self._is_rung(report.epoch + 1) or not objective.has_value(report.metrics):
             return Continue()
-        own = min(_badnesses(objective, curves[reported.number], report))
+        own = _least_badness(objective, _told(objective, curves[reported.number], report))
         others = [
-            min(told)
+            _least_badness(objective, told)
             for number, reports in curves.items()
             if number != reported.number
-            for told in [_badnesses(objective, reports, report, whole=True)]
+            for told in [_told(objective, reports, report, whole=True)]
             if told
         ]
         size = 1 + len(others)
@@ -131,16 +133,36 @@ class ASHAStopper:
         return epochs == self.min_epochs
 
 
-def _badnesses(objective: Objective, reports: Iterable[Report], at: Report, *, whole: bool = False) -> list[float]:
-    """Give the badness of each epoch of the same execution until this one; none if it came less far, being `whole`."""
-    told = []
-    farthest = -1
-    for report in reports:
-        if report.execution == at.execution:
-            farthest = max(farthest, report.epoch)
-            if report.epoch <= at.epoch and objective.name in report.metrics:
-                told.append(objective.badness(report.metrics[objective.name]))
-    return [] if whole and farthest < at.epoch else told
+def _told(objective: Objective, reports: Sequence[Report], at: Report, *, whole: bool = False) -> list[float]:
+    """Give the objective of each epoch of the same execution until this one; none if it came less far, being `whole`.
+
+    All trials pass here at each decision: of their reports, which stand in order, no more are looked at than count.
+    """
+    execution, epoch, name = at.execution, at.epoch, objective.name
+    first = bisect_left(reports, (execution, 0), key=_place) if execution else 0
+    end = first + epoch
+    if end >= len(reports) or _place(reports[end]) != (execution, epoch):
+        # It came less far, or did not report every epoch.
+        end = bisect_left(reports, (execution, epoch), lo=first, key=_place)
+        if whole and (end == len(reports) or reports[end].execution != execution):
+            return []
+    if end < len(reports) and _place(reports[end]) == (execution, epoch):
+        end += 1
+    return [report.metrics[name] for report in reports[first:end] if name in report.metrics]
+
+
+def _place(report: Report) -> tuple[int, int]:
+    return report.execution, report.epoch
+
+
+def _mean_badness(objective: Objective, told: Sequence[float]) -> float:
+    # One that is not finite makes the sum so.
+    return objective.badness(statistics.fmean(told) if math.isfinite(sum(told)) else None)
+
+
+def _least_badness(objective: Objective, told: Iterable[float]) -> float:
+    finite = list(filter(math.isfinite, told))
+    return objective.badness((min if objective.direction == "min" else max)(finite, default=None))
 
 
 def _shown(objective: Objective, badness: float) -> str:
