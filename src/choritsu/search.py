@@ -350,7 +350,9 @@ class Search:
         place = (event.report.execution, event.report.epoch)
         curve = self._curves.get(event.number, [])
         others = [report for report in curve if (report.execution, report.epoch) != place]
-        self._curves[event.number] = [*others, event.report]
+        # In order, whatever the order in which epochs are told.
+        curve = sorted([*others, event.report], key=lambda report: (report.execution, report.epoch))
+        self._curves[event.number] = curve
 
     def _answer(self, event: Reported) -> Answer:
         limit = self._plan.max_epochs_total
