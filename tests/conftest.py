@@ -14,6 +14,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+# What the published kits assert is shown as in any test.
+for kit in ("executors", "oracles", "stores"):
+    pytest.register_assert_rewrite(f"choritsu.testing.{kit}")
+
 
 class Digits(NamedTuple):
     """Handwritten digits of 8 x 8 pixels in [0, 1], with their classes from 0 to 9."""

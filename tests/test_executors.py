@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("choritsu.testing.executors")
-
-import choritsu as ct  # noqa: E402
-from choritsu.decisions import Continue, Stop  # noqa: E402
-from choritsu.executors import InlineExecutor, ProcessExecutor, surroundings  # noqa: E402
-from choritsu.oracles import Random  # noqa: E402
-from choritsu.space import Boolean, Condition, Float, Int, Space  # noqa: E402
-from choritsu.testing.executors import ExecutorContract, Halt, behave, job  # noqa: E402
-from choritsu.testing.virtual import VirtualClock, VirtualExecutor, curves, performed, played, run_search  # noqa: E402
-from choritsu.trials import Failed, Finished, Grew, Interrupted, Lost, Refused, Report, Reported, Status  # noqa: E402
+import choritsu as ct
+from choritsu.decisions import Continue, Stop
+from choritsu.executors import InlineExecutor, ProcessExecutor, surroundings
+from choritsu.oracles import Random
+from choritsu.space import Boolean, Condition, Float, Int, Space
+from choritsu.testing.executors import ExecutorContract, Halt, behave, job
+from choritsu.testing.virtual import VirtualClock, VirtualExecutor, curves, performed, played, run_search
+from choritsu.trials import Failed, Finished, Grew, Interrupted, Lost, Refused, Report, Reported, Status
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.register_assert_rewrite("choritsu.testing.oracles")
-
-from choritsu.decisions import Continue, Done, Promote, Start, Stop, Wait  # noqa: E402
-from choritsu.errors import FailedTrialError, RedrawTrialError  # noqa: E402
-from choritsu.oracles import (  # noqa: E402
+from choritsu.decisions import Continue, Done, Promote, Start, Stop, Wait
+from choritsu.errors import FailedTrialError, RedrawTrialError
+from choritsu.oracles import (
     ASHA,
     ASHAOracle,
     ASHAStopper,
@@ -25,11 +23,11 @@ from choritsu.oracles import (  # noqa: E402
     QuasiRandom,
     Random,
 )
-from choritsu.space import Boolean, Float, Int, Space  # noqa: E402
-from choritsu.stores import MemoryStore  # noqa: E402
-from choritsu.testing.oracles import campaign, same  # noqa: E402
-from choritsu.testing.virtual import curves, played, run_search  # noqa: E402
-from choritsu.trials import (  # noqa: E402
+from choritsu.space import Boolean, Float, Int, Space
+from choritsu.stores import MemoryStore
+from choritsu.testing.oracles import campaign, same
+from choritsu.testing.virtual import curves, played, run_search
+from choritsu.trials import (
     Claimed,
     Failed,
     Finished,
@@ -44,7 +42,7 @@ from choritsu.trials import (  # noqa: E402
     Trial,
 )
 
-from .strategies import every_combination, spaces  # noqa: E402
+from .strategies import every_combination, spaces
 
 LOSS = Objective("loss", "min")
 LINE = Space((Float("x", 0, 1),))

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-pytest.register_assert_rewrite("choritsu.testing.oracles")
 optuna = pytest.importorskip("optuna")
 
 import choritsu as ct  # noqa: E402

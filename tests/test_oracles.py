@@ -7,19 +7,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-pytest.register_assert_rewrite("choritsu.testing.oracles")
+import choritsu as ct
+from choritsu.chance import unit
+from choritsu.decisions import Done, Start
+from choritsu.oracles import ASHA, BayesianOptimization, Grid, Hyperband, QuasiRandom, Random, RandomSearchOracle
+from choritsu.space import Boolean, Choice, Condition, Fixed, Float, Int, Space
+from choritsu.stores import MemoryStore
+from choritsu.testing.oracles import BudgetedContract, OracleContract, hardship, misfit, same
+from choritsu.testing.virtual import curves, played, run_search
+from choritsu.trials import Claimed, History, Objective, Status
 
-import choritsu as ct  # noqa: E402
-from choritsu.chance import unit  # noqa: E402
-from choritsu.decisions import Done, Start  # noqa: E402
-from choritsu.oracles import ASHA, BayesianOptimization, Grid, Hyperband, QuasiRandom, Random, RandomSearchOracle  # noqa: E402
-from choritsu.space import Boolean, Choice, Condition, Fixed, Float, Int, Space  # noqa: E402
-from choritsu.stores import MemoryStore  # noqa: E402
-from choritsu.testing.oracles import BudgetedContract, OracleContract, hardship, misfit, same  # noqa: E402
-from choritsu.testing.virtual import curves, played, run_search  # noqa: E402
-from choritsu.trials import Claimed, History, Objective, Status  # noqa: E402
-
-from .strategies import every_combination, parameters, spaces  # noqa: E402
+from .strategies import every_combination, parameters, spaces
 
 
 class TestRandom(OracleContract):

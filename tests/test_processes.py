@@ -15,17 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.register_assert_rewrite("choritsu.testing.executors")
-
-import choritsu as ct  # noqa: E402
-from choritsu.decisions import Continue  # noqa: E402
-from choritsu.errors import RedefinedError  # noqa: E402
-from choritsu.executors import ProcessExecutor, surroundings  # noqa: E402
-from choritsu.executors.messages import as_bytes  # noqa: E402
-from choritsu.executors.parcel import Parcel, opened  # noqa: E402
-from choritsu.executors.places import Place, dealt, places, visible_gpus  # noqa: E402
-from choritsu.testing.executors import behave, job  # noqa: E402
-from choritsu.trials import Failed, Finished, Interrupted, Lost, Report, Reported  # noqa: E402
+import choritsu as ct
+from choritsu.decisions import Continue
+from choritsu.errors import RedefinedError
+from choritsu.executors import ProcessExecutor, surroundings
+from choritsu.executors.messages import as_bytes
+from choritsu.executors.parcel import Parcel, opened
+from choritsu.executors.places import Place, dealt, places, visible_gpus
+from choritsu.testing.executors import behave, job
+from choritsu.trials import Failed, Finished, Interrupted, Lost, Report, Reported
 
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
 

@@ -24,12 +24,9 @@ from choritsu.errors import CorruptStoreError, ForeignStoreError, NewerStoreErro
 from choritsu.space import Boolean, Int, Space
 from choritsu.stores import Identity, MemoryStore, Store, opening, remove_store
 from choritsu.stores import open_store as open_sql_store
+from choritsu.testing.faults import Fault, FaultyStore, InjectedError
+from choritsu.testing.stores import RESULT, VALUES, StoreContract
 from choritsu.trials import Claimed, Finished, Grew, History, Interrupted, Lost, Report, Reported, Status
-
-pytest.register_assert_rewrite("choritsu.testing.stores")
-
-from choritsu.testing.faults import Fault, FaultyStore, InjectedError  # noqa: E402
-from choritsu.testing.stores import RESULT, VALUES, StoreContract  # noqa: E402
 
 #: For how many seconds; the long version is `CHORITSU_HAMMER=60 pytest -s tests/test_stores.py -k hammering`.
 HAMMER = float(os.environ.get("CHORITSU_HAMMER", "5"))
