@@ -26,7 +26,7 @@ MOST, EARLIER, FITTED = 400, 150, 200
 #: number, as distances in a cube do (Hvarfner, Hellsten, Nardi, "Vanilla Bayesian optimization performs great in high
 #: dimensions", 2024). One model alone is at times caught by a wrong idea of the first few scores; two that begin with
 #: rough and with smooth functions, and vote, are seldom both caught.
-LENGTHS = (-1.5, -0.2)
+LENGTHS = (-1.8, -0.6)
 #: The same for the distance between two searches, and between a training's beginning and its end: they are alike.
 CONTEXT_LENGTH = 0.5
 
