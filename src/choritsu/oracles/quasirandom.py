@@ -13,7 +13,7 @@ from choritsu.space import drawn
 from choritsu.trials import History
 
 #: Points are made with this many coordinates at least, so that a space that grows keeps its points.
-COORDINATES = 32
+COORDINATES = 16
 
 
 @dataclass(frozen=True)

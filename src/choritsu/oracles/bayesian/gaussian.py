@@ -18,7 +18,7 @@ Floats: TypeAlias = NDArray[np.float64]
 #: The smallest variance of the noise, where the targets have a variance of 1; it also keeps matrices regular.
 QUIETEST = 1e-6
 #: How many steps the search for the best scales may take.
-STEPS = 30
+STEPS = 20
 
 
 @dataclass(frozen=True)
