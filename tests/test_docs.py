@@ -147,18 +147,16 @@ def test_architecture_names_every_room():
         assert f"`{room}`" in text, room
 
 
-def test_importing_is_quick_and_light():
+def test_importing_is_light():
     program = (
-        "import time; begun = time.perf_counter(); import choritsu; seconds = time.perf_counter() - begun\n"
-        "import sys\n"
-        "heavy = {'numpy', 'scipy', 'sqlalchemy', 'keras', 'torch', 'jax', 'tensorflow', 'rich', 'pandas'}\n"
-        "print(seconds, sorted(heavy & set(sys.modules)))"
+        "import sys, choritsu\n"
+        "heavy = {'numpy', 'scipy', 'sqlalchemy', 'keras', 'torch', 'jax', 'tensorflow', 'rich', 'pandas', 'optuna'}\n"
+        "print(sorted(heavy & set(sys.modules)), sum(name.startswith('choritsu') for name in sys.modules))"
     )
-    command = [sys.executable, "-c", program]
-    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(3)]
-    seconds, loaded = zip(*(run.stdout.split(maxsplit=1) for run in runs), strict=True)
-    assert {text.strip() for text in loaded} == {"[]"}
-    assert min(map(float, seconds)) < 0.15
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded, count = run.stdout.rsplit(maxsplit=1)
+    assert loaded == "[]"
+    assert int(count) < 10
 
 
 def test_sources_parse_on_the_oldest_python_we_promise():

@@ -123,10 +123,10 @@ def test_failures_and_refusals_are_not_tried_again(oracle):
 @every_oracle
 def test_hundreds_of_trials_are_suggested_quickly(oracle):
     space = Space((Float("a", 0, 1, step=0.01), Float("b", 1e-5, 1, sampling="log"), Boolean("c")))
-    began = time.perf_counter()
+    began = time.process_time()
     history = run_search(oracle, space, curves(flat, epochs=3), slots=20, max_trials=400)
     assert len(history) == 400
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 # -- seeds -----------------------------------------------------------------------------------------
@@ -316,9 +316,9 @@ def test_a_grid_lists_ten_values_of_a_float():
 
 def test_a_grid_does_not_list_what_it_does_not_need():
     history = History(Space((Boolean("a"), Int("seed", 0, 2**21))))
-    began = time.perf_counter()
+    began = time.process_time()
     assert Grid().suggest(history, 0) == Start({"a": False, "seed": 0})
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @every_oracle

@@ -615,9 +615,9 @@ class TestSpaces:
             for k in range(60)
             for parameter in (Boolean(f"use{k}"), Int(f"size{k}", 0, 1, conditions=(Condition(f"use{k}", (True,)),)))
         ]
-        began = time.perf_counter()
+        began = time.process_time()
         assert Space(tuple(switches[:32])).size == 3**16
-        if time.perf_counter() - began > 1.0:
+        if time.process_time() - began > 1.0:
             pytest.fail("16 switches already take long: 60 would take for ever")
         assert Space(tuple(switches)).size == 3**60
 
@@ -684,7 +684,7 @@ class TestTried:
         assert [values["x"] for values in listed] == [3, 0, 5, 10]
 
     def test_nothing_is_listed_before_it_is_needed(self):
-        began = time.perf_counter()
+        began = time.process_time()
         left = untried(Space((Boolean("a"), Int("seed", 0, 2**21))), Tried())
         assert [next(left) for _ in range(3)] == [{"a": False, "seed": k} for k in range(3)]
-        assert time.perf_counter() - began < 0.5
+        assert time.process_time() - began < 0.5
