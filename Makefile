@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench bench-searching clean
 
 # Tune a small network on real images and write a report; run it twice to see a search continue.
 demo: $(VENV)/.demo
@@ -30,6 +30,13 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/checker.py
 	$(BIN)/python benchmarks/workers.py
 	$(BIN)/python benchmarks/checkpoints.py
+
+# How good suggestions are, beside those of the peers that are installed; an hour or two. It goes on where it was left.
+bench-searching: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.searching run --trials 50 --seeds 5 \
+		--players choritsu-random choritsu-bayes optuna-tpe optuna-gp hyperopt-tpe smac-hpo keras-tuner-bayes hebo
+	$(BIN)/python -m benchmarks.searching report --curves searching.svg
+	$(BIN)/python -m benchmarks.searching budgets
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
