@@ -248,6 +248,14 @@ def test_a_belief_is_tried_first_and_leads():
     assert np.median([trial.score for trial in history]) < np.median([trial.score for trial in unled])
 
 
+def test_a_belief_that_only_the_first_trial_shows_is_tried_second(tmp_path):
+    tuner = ct.BayesianOptimization(
+        lambda hp: (hp.Float("x", 0, 1, prior=0.7) - 0.69) ** 2, max_trials=3, seed=0, directory=tmp_path
+    )
+    tuner.search(verbose=0)
+    assert [trial.values["x"] for trial in tuner.history].index(0.7) == 1
+
+
 def test_a_wrong_belief_is_overruled():
     space = believing(rate=1e-5, activation="tanh", dropout=0.8)
     assert played(BayesianOptimization(seed=0), space, mixed, 50).best.score < 0.1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -101,23 +101,24 @@ class BayesianOptimization:
         return min(max(parameters + 1, 4), 8) if self.num_initial_points is None else self.num_initial_points
 
     def _spread(self, history: History, number: int) -> Decision:
-        """Give a point of an even spread; where something is believed, the first is that, and the others lie near."""
+        """Give a point of an even spread; where something is believed, first that itself, then what lies near."""
         decision = QuasiRandom(self.seed).suggest(history, number)
         believed = {parameter.key for parameter in history.space if parameter.prior is not None}
         if not believed or not isinstance(decision, Start):
             return decision
-
         from choritsu.oracles.bayesian.beliefs import near
 
-        def choose(parameter: Parameter) -> Any:
-            drawn = decision.values.get(parameter.name, parameter.start)
-            if parameter.key not in believed:
-                return drawn
-            if number == 0:
-                return parameter.prior
-            return near(parameter, unit(self.seed, number, parameter.name))
+        def assigned(believe: Callable[[Parameter], Any]) -> dict[str, Any]:
+            def choose(parameter: Parameter) -> Any:
+                drawn = decision.values.get(parameter.name, parameter.start)
+                return believe(parameter) if parameter.key in believed else drawn
 
-        values = history.space.assign(choose)
+            return history.space.assign(choose)
+
+        values = assigned(lambda parameter: parameter.prior)
+        named = {parameter.name for parameter in history.space.active(values) if parameter.key in believed}
+        if any(all(trial.values.get(name) == values[name] for name in named) for trial in history):
+            values = assigned(lambda parameter: near(parameter, unit(self.seed, number, parameter.name)))
         return decision if history.tried.covers(values) else Start(values)
 
     def _promising(
