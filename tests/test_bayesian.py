@@ -13,10 +13,13 @@ from scipy.integrate import quad
 import choritsu as ct
 from choritsu.chance import unit
 from choritsu.decisions import Done, Start, Wait
-from choritsu.oracles import BayesianOptimization, Hyperband, Precedent, Precedents, Random
+from choritsu.errors import FailedTrialError
+from choritsu.oracles import ASHA, BayesianOptimization, Hyperband, Precedent, Precedents, Random
 from choritsu.oracles.bayesian.acquisition import log_expected_improvement
 from choritsu.oracles.bayesian.encoding import Encoding
 from choritsu.oracles.bayesian.gaussian import Belief, Process, Scales, fitted
+from choritsu.oracles.bayesian.observations import observations, pending
+from choritsu.oracles.bayesian.surrogate import Surrogate
 from choritsu.space import Boolean, Choice, Condition, Float, Int, Space, drawn
 from choritsu.testing.oracles import SPACES, misfit, same
 from choritsu.testing.virtual import curves, run_search
@@ -204,6 +207,39 @@ def test_inside_brackets_it_learns_from_every_rung():
     assert late(BayesianOptimization(seed=0)) < 0.5 * late(Random(0))
 
 
+def test_what_has_paused_promises_less_than_what_was_never_tried():
+    history = run_search(ASHA(max_epochs=9, seed=0), MIXED, curves(lambda v, n: mixed(v) + 1 / (n + 1)), max_trials=20)
+    encoding = Encoding(MIXED)
+    paused = encoding.points([trial.values for trial in history if trial.rungs[-1].until < 9])
+    told = Surrogate.learned(encoding, observations(history), pending(history)).promise(paused)
+    untold = Surrogate.learned(encoding, observations(history)).promise(paused)
+    assert len(paused) > 10
+    assert (told < untold).all()
+
+
+def test_failures_after_the_first_rung_teach_too():
+    def loss(values, epoch):
+        if epoch and values["x"] > 0.6:
+            raise FailedTrialError("diverged")
+        return -values["x"] - 0.01 * epoch
+
+    oracle = ASHA(max_epochs=9, seed=0, oracle=BayesianOptimization(seed=0))
+    history = run_search(oracle, Space((Float("x", 0.0, 1.0),)), curves(loss), max_trials=30)
+    late = [trial.values["x"] for trial in history[15:]]
+    assert sum(x > 0.6 for x in late) < len(late) / 2
+    assert max(trial.values["x"] for trial in history if trial.rungs and trial.rungs[-1].until == 9) > 0.5
+
+
+def test_the_model_chooses_as_long_as_anything_is_left():
+    space = Space((Int("a", 0, 5), Choice("b", tuple("wxyz")), Boolean("c")))
+    history = played(BayesianOptimization(seed=0), space, lambda values, _: values["a"] + 0.1 * values["c"], 40)
+    by_chance = [
+        Random(0).suggest(replace(history, trials=history.trials[:number]), number) == Start(history[number].suggested)
+        for number in range(10, 40)
+    ]
+    assert sum(by_chance) < 6
+
+
 # -- what it is told -------------------------------------------------------------------------------
 
 
@@ -248,12 +284,17 @@ def test_a_belief_is_tried_first_and_leads():
     assert np.median([trial.score for trial in history]) < np.median([trial.score for trial in unled])
 
 
-def test_a_belief_that_only_the_first_trial_shows_is_tried_second(tmp_path):
+def test_a_belief_that_only_the_first_trial_shows_is_what_it_is_given(tmp_path):
     tuner = ct.BayesianOptimization(
         lambda hp: (hp.Float("x", 0, 1, prior=0.7) - 0.69) ** 2, max_trials=3, seed=0, directory=tmp_path
     )
     tuner.search(verbose=0)
-    assert [trial.values["x"] for trial in tuner.history].index(0.7) == 1
+    assert [trial.values["x"] for trial in tuner.history].index(0.7) == 0
+
+
+def test_a_belief_between_the_steps_stands_for_the_nearest_value():
+    space = Space((Int("x", 0, 10, step=4, prior=3), Float("y", 0, 1, step=0.25, prior=0.6)))
+    assert BayesianOptimization().suggest(History(space, LOSS), 0).values == {"x": 4, "y": 0.5}
 
 
 def test_a_wrong_belief_is_overruled():
@@ -272,6 +313,28 @@ def test_a_tuner_takes_earlier_searches(tmp_path):
     )
     second.search(verbose=0)
     assert second.history.best.score < 1e-3
+
+
+def test_earlier_searches_that_cannot_teach_are_refused(tmp_path):
+    def loss(hp):
+        return hp.Float("x", 0, 1)
+
+    given = {"seed": 0, "directory": tmp_path}
+    first = ct.BayesianOptimization(loss, max_trials=3, project_name="first", **given)
+    first.search(verbose=0)
+    with pytest.raises(ValueError, match="this very search"):
+        ct.BayesianOptimization(loss, project_name="first", warm_start=first.project_dir, **given)
+    goals = ["loss", ct.Objective("seconds", "min")]
+    with pytest.raises(ValueError, match="one objective"):
+        ct.BayesianOptimization(loss, goals, pareto=True, project_name="b", warm_start=first.project_dir, **given)
+    with pytest.raises(ct.errors.StoreError, match=r"sqlite:///study\.db is no directory; .*load_study"):
+        ct.precedents_of("sqlite:///study.db")
+    with pytest.raises(ValueError, match='"min" or "max"'):
+        Precedents("x", "minimize", ())
+    with pytest.raises(ValueError, match="finite"):
+        Precedent({"x": 1}, math.nan)
+    with pytest.raises(TypeError, match="OptunaMirror"):
+        first.search(verbose=0, mirror="sqlite:///study.db")
 
 
 # -- what it must bear -----------------------------------------------------------------------------

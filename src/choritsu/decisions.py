@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 #: How a parameter that a function asks for, and nobody knew of, gets its value:
 #: drawn at random from (seed, trial number, name), or its default.
-Fill: TypeAlias = Literal["draw", "default"]
+Fill: TypeAlias = Literal["draw", "default", "believe"]
 
 
 @dataclass(frozen=True)

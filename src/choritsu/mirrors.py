@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from choritsu.oracles.optuna import quiet
 from choritsu.space import Float, Int, Parameter, encode
@@ -26,6 +26,7 @@ _EXACT = 2**53
 _ENDED = (Status.COMPLETED, Status.FAILED, Status.REFUSED)
 
 
+@runtime_checkable
 class Mirror(Protocol):
     """Is told what a search does, to show it elsewhere; the search itself takes nothing from it."""
 

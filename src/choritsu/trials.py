@@ -496,17 +496,26 @@ class History(Sequence[Trial]):
         return tuple(
             sorted(
                 held,
-                key=lambda trial: (rank.get(trial.number, 0), self.objective.badness(trial.score), trial.number),
+                key=lambda trial: (
+                    rank.get(trial.number, len(rank)),
+                    self.objective.badness(trial.score),
+                    trial.number,
+                ),
             )
         )
 
     @cached_property
     def points(self) -> Mapping[int, Point]:
-        """What the completed trials reached, by number: a coordinate an objective, better the smaller it is."""
+        """What the completed trials reached, by number: a coordinate an objective, better the smaller it is.
+
+        Where trials had budgets, those count that have used up the largest.
+        """
+        held = self.having(Status.COMPLETED)
+        longest = max((_trained(trial) for trial in held), default=0.0)
         return {
             trial.number: self.objective.point(trial.result.metrics)
-            for trial in self.having(Status.COMPLETED)
-            if trial.result is not None
+            for trial in held
+            if trial.result is not None and _trained(trial) == longest
         }
 
     @cached_property
@@ -664,6 +673,10 @@ class Lost:
 
 Outcome: TypeAlias = Finished | Failed | Refused | Interrupted | Lost
 Event: TypeAlias = Claimed | Grew | Reported | Outcome
+
+
+def _trained(trial: Trial) -> float:
+    return trial.rungs[-1].until if trial.rungs else math.inf
 
 
 def _begun(event: Claimed) -> Trial:

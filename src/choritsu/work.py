@@ -32,6 +32,10 @@ def filler(job: Job) -> Callable[[Parameter], Any]:
     """Give the rule by which `job` finds values for parameters that nobody knew of."""
     if job.fill == "default":
         return lambda parameter: parameter.start
+    if job.fill == "believe":
+        return lambda parameter: (
+            drawn(job.seed, job.number, parameter) if parameter.prior is None else parameter.believed
+        )
     return lambda parameter: drawn(job.seed, job.number, parameter)
 
 

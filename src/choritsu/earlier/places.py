@@ -63,22 +63,36 @@ def _each(given: Any, direction: Direction | None) -> Iterator[Precedents]:
         case Precedents():
             yield given
         case History():
-            yield Precedents.of(given, "the history given")
+            yield _of(given, "the history given")
+        case str() if "://" in given:
+            raise StoreError(
+                f"{given} is no directory; to begin from a study of Optuna's, give "
+                "optuna.load_study(study_name=..., storage=...)"
+            )
         case str() | os.PathLike():
             yield _in_directory(Path(given), direction)
         case _ if isinstance(history, History):
-            yield Precedents.of(history, str(getattr(given, "project_dir", "the tuner given")))
+            yield _of(history, str(getattr(given, "project_dir", "the tuner given")))
         case _ if optuna.is_study(given):
             yield optuna.precedents(given)
         case _:
             raise TypeError(f"an earlier search is {_WANTED}, got {given!r}")
 
 
+def _of(history: History, name: str) -> Precedents:
+    if history.objective.parts:
+        raise ValueError(
+            f"{name} has {len(history.objective.parts)} objectives, and a search begins from one; make a Precedents of "
+            "the trials and of the score that counts"
+        )
+    return Precedents.of(history, name)
+
+
 def _in_directory(place: Path, direction: Direction | None) -> Precedents:
     if (place / "search.db").exists():
         store = read_store(place)
         try:
-            return Precedents.of(store.history(), str(place))
+            return _of(store.history(), str(place))
         finally:
             store.close()
     if keras_tuner.lies_in(place):
@@ -87,7 +101,7 @@ def _in_directory(place: Path, direction: Direction | None) -> Precedents:
 
 
 def _advice(place: Path) -> str:
-    if ":/" in str(place) or place.suffix == ".db":
+    if place.suffix == ".db":
         return "; to begin from a study of Optuna's, give optuna.load_study(study_name=..., storage=...)"
     if not place.is_dir():
         return ": there is no such directory"

@@ -24,7 +24,7 @@ class Oracle(Protocol):
 
     Attributes:
         fill: where values come from for parameters that the function asks for and nobody knew of: "draw"
-            them from (seed, number, name), or take the "default".
+            them from (seed, number, name), take the "default", or "believe" the person's `prior`, and draw the others.
     """
 
     @property

@@ -229,7 +229,7 @@ def check_budgets(oracle: Any, **least: int) -> None:
         raise ValueError(f"seed must be an integer, got {oracle.seed!r}")
     if oracle.horizon not in ("full", "rung"):
         raise ValueError(f'horizon must be "full" or "rung", got {oracle.horizon!r}')
-    if oracle.oracle is not None and not isinstance(oracle.oracle, Oracle):
+    if oracle.oracle is not None and (isinstance(oracle.oracle, type) or not isinstance(oracle.oracle, Oracle)):
         raise TypeError(f"oracle must be an oracle such as Random(seed=0), or None, got {oracle.oracle!r}")
     if isinstance(oracle.oracle, Budgeted):
         raise TypeError(f"oracle is to draw values only, and {type(oracle.oracle).__name__} gives budgets itself")

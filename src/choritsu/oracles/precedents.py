@@ -27,6 +27,10 @@ class Precedent:
     values: Mapping[str, Any]
     score: float
 
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.score):
+            raise ValueError(f"a trial that can teach something has a finite score, got {self.score!r}; leave it out")
+
     def __hash__(self) -> int:
         return hash((frozenset(self.values), self.score))
 
@@ -50,6 +54,10 @@ class Precedents:
     name: str
     direction: Direction
     trials: tuple[Precedent, ...]
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("min", "max"):
+            raise ValueError(f'direction must be "min" or "max", got {self.direction!r}')
 
     @classmethod
     def of(cls, history: History, name: str) -> Precedents:

@@ -31,6 +31,7 @@ class OracleSettings:
         tune_new_entries: whether what it asks for beyond these is tuned, or keeps its default.
         max_retries_per_trial: how many further attempts a trial that raises, or diverges, is given.
         max_consecutive_failed_trials: this many failed trials in a row stop the search.
+        precedents: the earlier searches that the oracle learns from.
     """
 
     name: str
@@ -43,6 +44,7 @@ class OracleSettings:
     tune_new_entries: bool = True
     max_retries_per_trial: int = 0
     max_consecutive_failed_trials: int = 3
+    precedents: tuple[Precedents, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("max_trials", 1), ("max_retries_per_trial", 0), ("max_consecutive_failed_trials", 1)):
@@ -184,6 +186,7 @@ def BayesianOptimizationOracle(
         tune_new_entries,
         max_retries_per_trial,
         max_consecutive_failed_trials,
+        precedents,
     )
 
 

@@ -137,6 +137,16 @@ class Parameter(ABC):
         return cast("P", replace(cast("Any", self), conditions=conditions))
 
     @property
+    def believed(self) -> Any:
+        """The parameter's own value nearest to `prior`, which may lie between its steps.
+
+        Example:
+            >>> Int("units", 32, 128, step=32, prior=60).believed
+            64
+        """
+        return self.prior if self.size is None else self.from_unit(self.to_unit(self.prior))
+
+    @property
     def without_prior(self: P) -> P:
         """The same parameter, of which nothing is believed."""
         return self if self.prior is None else cast("P", replace(cast("Any", self), prior=None))

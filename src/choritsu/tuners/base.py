@@ -23,7 +23,7 @@ from choritsu.halting import Halt
 from choritsu.hypermodel import as_hypermodel
 from choritsu.hyperparameters import HyperParameters
 from choritsu.mirrors import Mirror
-from choritsu.oracles import Budgeted, Oracle, OracleSettings, Stopper, settings_for
+from choritsu.oracles import Budgeted, Oracle, OracleSettings, Precedents, Stopper, settings_for
 from choritsu.running import BEST, RunningTrial
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Parameter, Space, plain
@@ -336,6 +336,8 @@ class Tuner:
             StoreError: when the store cannot be written; what it holds is kept, and running again goes on.
         """
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
+        if not isinstance(mirror, Mirror | None):
+            raise TypeError(f'mirror must be such as OptunaMirror("sqlite:///study.db", "name"), got {mirror!r}')
         _check_budgets(time_limit=time_limit, max_epochs_total=max_epochs_total, patience=patience)
         plan = replace(self._plan(), max_epochs_total=max_epochs_total, patience=patience)
         budgets = plan.oracle.max_epochs if isinstance(plan.oracle, Budgeted) else None
@@ -348,6 +350,7 @@ class Tuner:
                 "limit it by time_limit or max_epochs_total"
             )
         known = self._store.history().space
+        notes += [f"learns from {_share(earlier, known)} of {earlier.name}" for earlier in self._settings.precedents]
         display = make_display(
             fit_kwargs.get("verbose"),
             project=self.project_dir,
@@ -738,6 +741,12 @@ def _changes(stored: Identity, objective: Objective, asked: Space | None) -> lis
         f"{parameter.name}: is new, {parameter.definition}" for parameter in asked if not stored.asked.find(parameter)
     ]
     return changes
+
+
+def _share(earlier: Precedents, space: Space) -> str:
+    """Say how many trials of an earlier search a space can express, as far as that is known."""
+    count = f"{len(earlier.trials)} trials"
+    return f"{len(earlier.fitting(space))} of {count}" if len(space) else f"those of {count} that fit"
 
 
 def _scored_alike(one: Objective, other: Objective) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from choritsu.earlier import precedents_of
@@ -177,9 +178,17 @@ class BayesianOptimization(Tuner):
             seed,
             *limits,
             max_consecutive_failed_trials,
-            precedents=precedents_of(warm_start),
+            precedents=(earlier := precedents_of(warm_start)),
         )
         super().__init__(settings, hypermodel, **kwargs)
+        if len(self.history) and any(Path(each.name).resolve() == Path(self.project_dir).resolve() for each in earlier):
+            raise ValueError(
+                f"warm_start={str(self.project_dir)!r} is this very search, whose trials count anyway; leave it out"
+            )
+        if earlier and self.objective.pareto:
+            raise ValueError(
+                "warm_start has scores of one objective, which tell nothing of a front; leave out warm_start, or pareto"
+            )
 
 
 class Hyperband(Tuner):

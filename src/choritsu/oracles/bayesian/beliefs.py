@@ -34,7 +34,7 @@ def near(parameter: Parameter, u: float) -> Any:
         0.31...
     """
     if _is_unordered(parameter):
-        return parameter.prior if u < 0.5 else parameter.from_unit(2.0 * u - 1.0)
+        return parameter.believed if u < 0.5 else parameter.from_unit(2.0 * u - 1.0)
     middle = parameter.to_unit(parameter.prior)
     first, last = ndtr((0.0 - middle) / WIDTH), ndtr((1.0 - middle) / WIDTH)
     place = middle + WIDTH * ndtri(first + u * (last - first))
@@ -44,18 +44,26 @@ def near(parameter: Parameter, u: float) -> Any:
 def credit(encoding: Encoding, points: Floats, trials: int) -> Floats:
     """Give what beliefs add to the logarithm of what points promise, after so many trials.
 
+    What is inactive at a point gets what its parameter's values get on average: no branch is favoured.
+
     Args:
         encoding: of the space.
         points: settled, one a row.
-        trials: how many have ended.
+        trials: how many were completed.
     """
     total = np.zeros(len(points))
     for position, parameter in enumerate(encoding.space):
         if parameter.prior is None:
             continue
         middle = parameter.to_unit(parameter.prior)
-        off = np.nan_to_num(points[:, position] - middle)
-        total += np.where(np.abs(off) > 1e-9, OTHERS, 0.0) if _is_unordered(parameter) else -0.5 * (off / WIDTH) ** 2
+        off = points[:, position] - middle
+        if _is_unordered(parameter):
+            credits = np.where(np.abs(off) > 1e-9, OTHERS, 0.0)
+            usual = OTHERS * (1.0 - 1.0 / (parameter.size or 1))
+        else:
+            credits = -0.5 * (off / WIDTH) ** 2
+            usual = -0.5 * (1.0 / 12.0 + (0.5 - middle) ** 2) / WIDTH**2
+        total += np.where(np.isnan(off), usual, credits)
     return total * WEIGHT / (trials + 1)
 
 

@@ -16,7 +16,7 @@ from choritsu.space import Choice, Condition, Parameter, Space, canonical
 Floats: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
-#: A finite axis with more values than this is treated as if it were continuous.
+#: Numbers with more values than this are treated as if they were continuous.
 FINEST = 256
 
 
@@ -146,7 +146,8 @@ class _Place:
 
     @cached_property
     def is_finite(self) -> bool:
-        return self.parameter.size is not None and self.parameter.size <= FINEST
+        size = self.parameter.size
+        return size is not None and (size <= FINEST or isinstance(self.parameter, Choice))
 
     @cached_property
     def is_unordered(self) -> bool:

@@ -18,6 +18,10 @@ Floats: TypeAlias = NDArray[np.float64]
 
 #: Scores worse than the median by more than this many times its distance from the best are all held to be as bad.
 OUTLYING = 5.0
+#: What failures are taught as where there is nothing else, on the scale of standard deviations.
+HOPELESS = 2.0
+#: How many paused trials are held to reach what is expected of them.
+PAUSED = 50
 
 
 @dataclass(frozen=True)
@@ -48,35 +52,39 @@ def observations(history: History) -> list[Observation]:
 def weighed(history: History, weights: Floats) -> list[Observation]:
     """Give what is known of trials with several objectives, of which each counts by its weight.
 
-    ``max(w * z) + 0.05 * sum(w * z)``, with z the objectives from 0 for the best so far to 1 for the worst.
+    ``max(w * z) + 0.05 * sum(w * z)``, with z the objectives from 0 for the best so far to 1 for the worst that is not
+    held to be an outlier.
 
     Source:
         Knowles, "ParEGO: a hybrid algorithm with on-line landscape approximation for expensive multiobjective
         optimization problems" (2006), equation 2.
     """
-    reached = {number: np.array(point) for number, point in history.points.items() if np.isfinite(point).all()}
-    points = np.array(list(reached.values())).reshape(len(reached), len(weights))
-    low, high = (points.min(axis=0), points.max(axis=0)) if reached else (np.zeros_like(weights), np.ones_like(weights))
-    width = np.where(high > low, high - low, 1.0)
-
-    def badness(trial: Trial) -> float:
-        if trial.number not in reached:
-            return math.inf
-        terms = weights * (reached[trial.number] - low) / width
-        return float(terms.max() + 0.05 * terms.sum())
-
+    reached = {number: point for number, point in history.points.items() if all(map(math.isfinite, point))}
+    sums: dict[int, float] = {}
+    if reached:
+        parts = np.array([_places(part) for part in np.array(list(reached.values())).T])
+        terms = weights[:, None] * parts
+        sums = dict(zip(reached, (terms.max(axis=0) + 0.05 * terms.sum(axis=0)).tolist(), strict=True))
     ended = history.having(Status.COMPLETED, Status.FAILED, Status.REFUSED)
-    return [Observation(trial.values, badness(trial)) for trial in ended if trial.values]
+    return [Observation(trial.values, sums.get(trial.number, math.inf)) for trial in ended if trial.values]
 
 
 def _of(trial: Trial, objective: Objective) -> list[Observation]:
     if trial.rungs:
-        return [Observation(trial.values, objective.badness(rung.score), rung.until) for rung in trial.rungs]
+        seen = [Observation(trial.values, objective.badness(rung.score), rung.until) for rung in trial.rungs]
+        if _has_failed_on_its_way(trial):
+            seen.append(Observation(trial.values, math.inf, trial.until))
+        return seen
     if trial.status is Status.COMPLETED:
         return [Observation(trial.values, objective.badness(trial.score))]
     if trial.status in (Status.FAILED, Status.REFUSED) and trial.values:
         return [Observation(trial.values, math.inf, trial.until)]
     return []
+
+
+def _has_failed_on_its_way(trial: Trial) -> bool:
+    """Tell whether a trial that had reached a rung failed, or was refused, before the next."""
+    return trial.status is Status.COMPLETED and trial.until != trial.rungs[-1].until
 
 
 def precedents(earlier: Precedents, space: Space) -> list[Observation]:
@@ -86,8 +94,14 @@ def precedents(earlier: Precedents, space: Space) -> list[Observation]:
 
 
 def pending(history: History) -> list[Mapping[str, Any]]:
-    """Give the values of the trials whose scores are still to come."""
-    return [trial.values for trial in history.having(Status.RUNNING, Status.INTERRUPTED) if not trial.rungs]
+    """Give the values of trials whose last scores are still to come: those that run, and the best that have paused.
+
+    What has paused would otherwise stay as promising as it was, and be tried again a hair beside it.
+    """
+    running = [trial.values for trial in history.having(Status.RUNNING, Status.INTERRUPTED) if not trial.rungs]
+    longest = max((trial.rungs[-1].until for trial in history if trial.rungs), default=0)
+    paused = [trial for trial in history.completed if trial.rungs and trial.rungs[-1].until < longest]
+    return [*running, *(trial.values for trial in paused[:PAUSED])]
 
 
 def targets(seen: Sequence[Observation]) -> Floats:
@@ -95,14 +109,20 @@ def targets(seen: Sequence[Observation]) -> Floats:
 
     A few diverged trainings would otherwise leave no difference to see between all the others.
     """
-    badness = np.array([one.badness if one.is_finite else np.nan for one in seen])
+    if not any(one.is_finite for one in seen):
+        return np.full(len(seen), HOPELESS)
+    places = _places(np.array([one.badness for one in seen]))
+    deviation = places.std()
+    return np.asarray((places - places.mean()) / deviation) if deviation > 0 else np.zeros(len(seen))
+
+
+def _places(badness: Floats) -> Floats:
+    """Give the place of each between the best, 0, and the worst that is not held to be an outlier, 1."""
     # Halves of bounded numbers, because scores may be as far apart as floats can be.
-    badness = np.clip(badness, -1e300, 1e300) / 2
+    badness = np.clip(np.where(np.isfinite(badness), badness, np.nan), -1e300, 1e300) / 2
     best, median, worst = np.nanmin(badness), np.nanmedian(badness), np.nanmax(badness)
     if median > best:
         worst = min(worst, median + OUTLYING * (median - best))
     if worst == best:
-        return np.zeros(len(seen))
-    places: Floats = (np.where(np.isnan(badness), worst, np.minimum(badness, worst)) - best) / (worst - best)
-    centred: Floats = places - places.mean()
-    return np.asarray(centred / centred.std())
+        return np.zeros(len(badness))
+    return np.asarray((np.where(np.isnan(badness), worst, np.minimum(badness, worst)) - best) / (worst - best))

@@ -12,7 +12,7 @@ from choritsu.decisions import Decision, Fill, Start
 from choritsu.oracles.precedents import Precedents
 from choritsu.oracles.quasirandom import QuasiRandom
 from choritsu.oracles.random import Random, looks_around
-from choritsu.space import Parameter, Space
+from choritsu.space import Parameter, Space, untried
 from choritsu.trials import History, Status
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from choritsu.oracles.bayesian.encoding import Encoding
     from choritsu.oracles.bayesian.observations import Observation
 
-#: How many of the most promising points are looked through for one that was not tried.
-LOOKED_AT = 200
+#: Up to so many combinations, all those that are left are weighed against each other.
+FEW = 1000
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,15 @@ class BayesianOptimization:
     num_initial_points: int | None = None
     seed: int = 0
     precedents: tuple[Precedents, ...] = ()
-    fill: ClassVar[Fill] = "draw"
+    fill: ClassVar[Fill] = "believe"
 
     def __post_init__(self) -> None:
         first = self.num_initial_points
         if first is not None and (isinstance(first, bool) or not isinstance(first, int) or first < 1):
             raise ValueError(f"num_initial_points must be an integer of at least 1, or None, got {first!r}")
-        for precedents in self.precedents:
-            if not isinstance(precedents, Precedents):
-                raise TypeError(f"precedents must be what precedents_of(...) gives, got {precedents!r}")
+        given = self.precedents
+        if not isinstance(given, tuple) or not all(isinstance(each, Precedents) for each in given):
+            raise TypeError(f"precedents must be what precedents_of(...) gives, got {given!r}")
 
     def suggest(self, history: History, number: int) -> Decision:
         """Give the combination that promises the greatest improvement; `Done` when none is left."""
@@ -84,7 +84,7 @@ class BayesianOptimization:
             weighed(history, self._weights(number, len(objective.parts))) if objective.pareto else observations(history)
         )
         earlier = [known for each in self.precedents if (known := precedents(each, history.space))]
-        taught = any(one.is_finite for one in seen) or (bool(earlier) and not seen)
+        taught = any(one.is_finite for one in seen) or bool(earlier)
         first = 0 if earlier else self._first(len(encoding.varied))
         if looks_around(history) or not taught or not encoding.varied or len(history) < first:
             return self._spread(history, number)
@@ -103,20 +103,20 @@ class BayesianOptimization:
     def _spread(self, history: History, number: int) -> Decision:
         """Give a point of an even spread; where something is believed, first that itself, then what lies near."""
         decision = QuasiRandom(self.seed).suggest(history, number)
-        believed = {parameter.key for parameter in history.space if parameter.prior is not None}
-        if not believed or not isinstance(decision, Start):
+        keys = {parameter.key for parameter in history.space if parameter.prior is not None}
+        if not keys or not isinstance(decision, Start):
             return decision
         from choritsu.oracles.bayesian.beliefs import near
 
         def assigned(believe: Callable[[Parameter], Any]) -> dict[str, Any]:
             def choose(parameter: Parameter) -> Any:
                 drawn = decision.values.get(parameter.name, parameter.start)
-                return believe(parameter) if parameter.key in believed else drawn
+                return believe(parameter) if parameter.key in keys else drawn
 
             return history.space.assign(choose)
 
-        values = assigned(lambda parameter: parameter.prior)
-        named = {parameter.name for parameter in history.space.active(values) if parameter.key in believed}
+        values = assigned(lambda parameter: parameter.believed)
+        named = {parameter.name for parameter in history.space.active(values) if parameter.key in keys}
         if any(all(trial.values.get(name) == values[name] for name in named) for trial in history):
             values = assigned(lambda parameter: near(parameter, unit(self.seed, number, parameter.name)))
         return decision if history.tried.covers(values) else Start(values)
@@ -141,13 +141,16 @@ class BayesianOptimization:
         # Several threads are slower with such small matrices, and round otherwise than one does.
         with threadpool_limits(1, "blas"):
             surrogate = Surrogate.learned(encoding, seen, pending(history), earlier)
-            points = best_points(
-                encoding,
-                lambda points: surrogate.promise(points) + credit(encoding, points, len(seen)),
-                surrogate.known,
-                chance,
-            )
-        for point in points[:LOOKED_AT]:
+
+            def score(points: NDArray[np.float64]) -> NDArray[np.float64]:
+                return surrogate.promise(points) + credit(encoding, points, len(history.completed))
+
+            if history.space.size is not None and history.space.size <= FEW:
+                left = list(untried(history.space, history.tried))
+                if left:
+                    return Start(left[int(np.argmax(score(encoding.points(left))))])
+            points = best_points(encoding, score, surrogate.known, chance)
+        for point in points:
             values = _completed(encoding.values(point), history.space)
             if not history.tried.covers(values):
                 return Start(values)

@@ -36,7 +36,7 @@ def best_points(
         chance: where all randomness comes from.
 
     Returns:
-        All points looked at, by falling score.
+        All points looked at, each once, by falling score.
     """
     parents = np.resize(known[:PARENTS], (NEAR, known.shape[1]))
     reaches = np.exp(chance.uniform(np.log(0.005), np.log(0.4), NEAR))
@@ -69,7 +69,10 @@ def best_points(
         firsts = order[np.searchsorted(families[order], np.arange(count))]
         points, scores = points[firsts], scores[firsts]
     everything, all_scores = np.concatenate(seen_points), np.concatenate(seen_scores)
-    return everything[np.argsort(-all_scores, kind="stable")]
+    ranked = everything[np.argsort(-all_scores, kind="stable")]
+    # By their bits, since what is inactive equals nothing.
+    places = {point.tobytes(): place for place, point in reversed(list(enumerate(ranked)))}
+    return ranked[sorted(places.values())]
 
 
 def _children(encoding: Encoding, parents: Floats, reaches: Floats, chance: np.random.Generator) -> Floats:
