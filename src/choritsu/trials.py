@@ -505,17 +505,22 @@ class History(Sequence[Trial]):
         )
 
     @cached_property
+    def deepest(self) -> tuple[Trial, ...]:
+        """The completed trials whose scores are those of the largest budget, by number; all where none had budgets."""
+        held = self.having(Status.COMPLETED)
+        longest = max(map(_trained, held), default=0.0)
+        return tuple(trial for trial in held if _trained(trial) == longest)
+
+    @cached_property
     def points(self) -> Mapping[int, Point]:
         """What the completed trials reached, by number: a coordinate an objective, better the smaller it is.
 
         Where trials had budgets, those count that have used up the largest.
         """
-        held = self.having(Status.COMPLETED)
-        longest = max((_trained(trial) for trial in held), default=0.0)
         return {
             trial.number: self.objective.point(trial.result.metrics)
-            for trial in held
-            if trial.result is not None and _trained(trial) == longest
+            for trial in self.deepest
+            if trial.result is not None
         }
 
     @cached_property

@@ -62,15 +62,10 @@ class Precedents:
     @classmethod
     def of(cls, history: History, name: str) -> Precedents:
         """Take them from a search's history; where trials had budgets, those count that have reached the largest."""
-        longest = max((_trained(trial.until) for trial in history.completed), default=0.0)
         return cls(
             name,
             history.objective.direction,
-            tuple(
-                Precedent(dict(trial.values), trial.score)
-                for trial in sorted(history.completed, key=lambda trial: trial.number)
-                if trial.score is not None and _trained(trial.until) == longest
-            ),
+            tuple(Precedent(dict(trial.values), trial.score) for trial in history.deepest if trial.score is not None),
         )
 
     def fitting(self, space: Space) -> tuple[Precedent, ...]:
@@ -90,10 +85,6 @@ class Precedents:
             for trial in self.trials
             if (values := _expressed(trial.values, space)) is not None and values
         )
-
-
-def _trained(until: int | None) -> float:
-    return math.inf if until is None else until
 
 
 def _expressed(values: Mapping[str, Any], space: Space) -> dict[str, Any] | None:

@@ -123,12 +123,12 @@ class Encoding:
                 rows.append(near)
         return np.concatenate([np.zeros((0, len(point))), *rows])
 
-    @property
+    @cached_property
     def steps(self) -> Floats:
         """How far apart neighbouring values lie on the unit axis of each parameter; 0 where it is continuous."""
         return np.array([1 / len(place.middles) if place.is_finite else 0.0 for place in self._places])
 
-    @property
+    @cached_property
     def unordered(self) -> Mask:
         """Which parameters have values without an order."""
         return np.array([place.is_unordered for place in self._places], dtype=bool)
@@ -160,6 +160,14 @@ class _Place:
         return np.array([self.parameter.axis.middle(index) for index in range(size)])
 
     @cached_property
+    def _borders(self) -> Floats:
+        return (self.middles[:-1] + self.middles[1:]) / 2
+
+    @cached_property
+    def _listed(self) -> tuple[Any, ...]:
+        return self.parameter.listed() if self.is_finite else ()
+
+    @cached_property
     def width(self) -> int:
         """How many coordinates it has."""
         if self.is_unordered:
@@ -169,8 +177,7 @@ class _Place:
     @cached_property
     def _known(self) -> dict[Any, float]:
         """The place of each value of a finite axis, by the value if it is a number and by its text if it is not."""
-        values = self.parameter.listed() if self.is_finite else ()
-        keys = values if self._is_number else map(canonical, values)
+        keys = self._listed if self._is_number else map(canonical, self._listed)
         return dict(zip(keys, self.middles.tolist(), strict=True))
 
     @cached_property
@@ -190,13 +197,12 @@ class _Place:
     def snapped(self, column: Floats) -> Floats:
         if not self.is_finite:
             return column
-        nearest = np.searchsorted((self.middles[:-1] + self.middles[1:]) / 2, column, side="right")
-        return self.middles[nearest]
+        return self.middles[np.searchsorted(self._borders, column, side="right")]
 
     def holds(self, condition: Condition, column: Floats) -> Mask:
         """Tell at which of these places a condition on this parameter holds."""
         if self.is_finite:
-            table = np.array([condition.holds({self.name: value}) for value in self.parameter.listed()], dtype=bool)
+            table = np.array([condition.holds({self.name: value}) for value in self._listed], dtype=bool)
             return table[np.searchsorted(self.middles, column - 1e-9)]
         return np.array([condition.holds({self.name: self.parameter.from_unit(u)}) for u in column], dtype=bool)
 

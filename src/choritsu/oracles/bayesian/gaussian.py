@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -37,13 +38,8 @@ class Scales:
 
     @classmethod
     def of(cls, vector: Floats) -> Scales:
-        """Read what `vector` gave."""
+        """Take them from a row: the lengths, the signal, the noise."""
         return cls(vector[:-2], float(vector[-2]), float(vector[-1]))
-
-    @property
-    def vector(self) -> Floats:
-        """All of them in a row."""
-        return np.array([*self.lengths, self.signal, self.noise])
 
 
 @dataclass(frozen=True)
@@ -116,12 +112,19 @@ class Process:
 
     def at(self, coordinates: Floats) -> tuple[Floats, Floats]:
         """Give the mean and the standard deviation of the function, without noise, at points one a row."""
-        lengths = _lengths(self.groups, self.scales, self.seen.shape[1])
-        correlation, _ = matern(cdist(coordinates / lengths, self.seen / lengths, "sqeuclidean"))
+        correlation, _ = matern(cdist(coordinates / self._lengths, self._scaled, "sqeuclidean"))
         covariance = math.exp(self.scales.signal) * correlation
         explained = solve_triangular(self.factor, covariance.T, lower=True, check_finite=False)
         variance = math.exp(self.scales.signal) - np.einsum("ij,ij->j", explained, explained)
         return covariance @ self.weights, np.sqrt(np.maximum(variance, 1e-12))
+
+    @cached_property
+    def _lengths(self) -> Floats:
+        return _lengths(self.groups, self.scales, self.seen.shape[1])
+
+    @cached_property
+    def _scaled(self) -> Floats:
+        return self.seen / self._lengths
 
     def surer_at(self, coordinates: Floats) -> Process:
         """Give the process as if it had seen its own mean at further points: surer there, otherwise the same."""
