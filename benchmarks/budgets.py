@@ -143,6 +143,8 @@ def methods(images: Images, seed: int) -> Iterator[tuple[str, Curve]]:
     yield "random search, 30 in full", ours(ct.RandomSearch, images, seed, max_trials=30)
     hyperband = ours(ct.Hyperband, images, seed, max_epochs=EPOCHS)
     yield "choritsu Hyperband", hyperband
+    model = ct.oracles.BayesianOptimization()
+    yield "choritsu Hyperband, Bayesian", ours(ct.Hyperband, images, seed, max_epochs=EPOCHS, oracle=model)
     yield "choritsu ASHA", ours(ct.ASHA, images, seed, max_epochs=EPOCHS, max_trials=30)
     if importlib.util.find_spec("keras_tuner"):
         yield "Keras Tuner Hyperband", keras_tuner(images, seed)
@@ -165,11 +167,11 @@ def main() -> None:
             goal = goal or best
             reached = next((done for done, score in curve if score >= goal), float("inf"))
             found.setdefault(name, []).append((len(curve), best, reached))
-            print(f"seed {seed}  {name:28}  {len(curve):4} epochs  best {best:.4f}  random's best after {reached}")
+            print(f"seed {seed}  {name:30}  {len(curve):4} epochs  best {best:.4f}  random's best after {reached}")
     print(f"\n{images.name}, {len(images.train[0]):,} images, medians of {given.seeds} seeds")
     for name, runs in found.items():
         epochs, best, reached = (statistics.median(column) for column in zip(*runs, strict=True))
-        print(f"{name:28}  {epochs:5.0f} epochs  best {best:.4f}  random's best after {reached:g}")
+        print(f"{name:30}  {epochs:5.0f} epochs  best {best:.4f}  random's best after {reached:g}")
 
 
 if __name__ == "__main__":
