@@ -652,6 +652,18 @@ class TestSpaces:
         assert list(space.active({"deep": True})) == [space.parameters[0], deep]
         assert list(space.active({})) == [space.parameters[0]]
 
+    @given(spaces())
+    def test_a_parameter_is_active_where_all_its_conditions_hold(self, space):
+        for combination in every_combination(space):
+            active = {parameter.name for parameter in space if parameter.is_active(combination)}
+            assert active == combination.keys()
+
+    def test_one_condition_that_fails_is_enough(self):
+        layers = Int("layers", 1, 2, conditions=(Condition("deep", (True,)), Condition("wide", (1, 2))))
+        assert layers.is_active({"deep": True, "wide": 2, "more": 0})
+        assert not layers.is_active({"deep": True, "wide": 3})
+        assert not layers.is_active({"deep": True})
+
 
 class TestTried:
     @given(spaces(), st.randoms(use_true_random=False))

@@ -397,7 +397,7 @@ class HyperParameters:
     def is_active(self, hyperparameter: str | Parameter) -> bool:
         """Tell whether a parameter, or its name, has a value in this trial."""
         if isinstance(hyperparameter, Parameter):
-            return all(condition.holds(self.values) for condition in hyperparameter.conditions)
+            return hyperparameter.is_active(self.values)
         return hyperparameter in self
 
     @property
@@ -430,7 +430,7 @@ class HyperParameters:
         for parameter in parameters:
             if overwrite or parameter.key not in self._met:
                 self._met[parameter.key] = parameter
-                if all(condition.holds(self.values) for condition in parameter.conditions):
+                if parameter.is_active(self.values):
                     self.values[parameter.name] = parameter.start
                     self._asked[parameter.name] = parameter
 
@@ -544,18 +544,18 @@ class HyperParameters:
         if exact is not None:
             parameter = exact
         elif listed:
-            active = [item for item in listed if all(condition.holds(self.values) for condition in item.conditions)]
+            active = [item for item in listed if item.is_active(self.values)]
             parameter = active[0] if active else listed[0]
         elif not self._tune_new:
             return self._fixed(parameter)
         self._meet(parameter)
-        if not all(condition.holds(self.values) for condition in parameter.conditions):
+        if not parameter.is_active(self.values):
             return None
         return self._answer(parameter)
 
     def _fixed(self, parameter: Parameter) -> Any:
         self._untuned.add(parameter.name)
-        if not all(condition.holds(self.values) for condition in parameter.conditions):
+        if not parameter.is_active(self.values):
             return None
         return copy.deepcopy(self.values.setdefault(parameter.name, parameter.start))
 

@@ -91,8 +91,7 @@ def _expressed(values: Mapping[str, Any], space: Space) -> dict[str, Any] | None
     """Give the part of `values` that belongs to `space`; None when it does not allow one of them."""
     shared: dict[str, Any] = {}
     for parameter in space:
-        active = all(condition.holds(shared) for condition in parameter.conditions)
-        if not active or parameter.name in shared or parameter.name not in values:
+        if not parameter.is_active(shared) or parameter.name in shared or parameter.name not in values:
             continue
         found = _same_value(parameter, values[parameter.name])
         if not found:

@@ -91,7 +91,7 @@ def untried(space: Space, tried: Tried) -> Iterator[dict[str, Any]]:
             return
         while index < len(space):
             parameter = space.parameters[index]
-            if parameter.name not in values and all(condition.holds(values) for condition in parameter.conditions):
+            if parameter.name not in values and parameter.is_active(values):
                 for value in _default_first(parameter):
                     yield from below(index + 1, {**values, parameter.name: value})
                 return

@@ -81,6 +81,15 @@ class Parameter(ABC):
     def contains(self, value: Any) -> bool:
         """Tell whether `value` may be tried; a stepped number need only lie within its range."""
 
+    def is_active(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether `values` meet all conditions, so that this parameter is asked for.
+
+        Example:
+            >>> Int("layers", 2, 9, conditions=(Condition("deep", (True,)),)).is_active({"deep": False})
+            False
+        """
+        return all(condition.holds(values) for condition in self.conditions)
+
     @abstractmethod
     def details(self) -> dict[str, Any]:
         """Give the definition apart from name, conditions and belief, as constructor arguments."""

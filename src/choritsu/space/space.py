@@ -100,7 +100,7 @@ class Space:
         """Yield the parameters whose conditions `values` meets, in order."""
         present: dict[str, Any] = {}
         for parameter in self.parameters:
-            if all(condition.holds(present) for condition in parameter.conditions):
+            if parameter.is_active(present):
                 if parameter.name in values:
                     present[parameter.name] = values[parameter.name]
                 yield parameter
@@ -115,7 +115,7 @@ class Space:
         """
         values: dict[str, Any] = {}
         for parameter in self.parameters:
-            if parameter.name not in values and all(condition.holds(values) for condition in parameter.conditions):
+            if parameter.name not in values and parameter.is_active(values):
                 values[parameter.name] = choose(parameter)
         return values
 

@@ -67,7 +67,7 @@ class Encoding:
         row = []
         for place in self._places:
             # Of several definitions of a name, the first whose conditions hold is the one.
-            active = place.name in values and place.name not in met and place.is_met(values)
+            active = place.name in values and place.name not in met and place.parameter.is_active(values)
             row.append(place.of(values[place.name]) if active else np.nan)
             if active:
                 met.add(place.name)
@@ -190,9 +190,6 @@ class _Place:
         if u is None:
             u = self.parameter.axis.to_unit(value) if self.parameter.contains(value) else np.nan
         return u
-
-    def is_met(self, values: Mapping[str, Any]) -> bool:
-        return all(condition.holds(values) for condition in self.parameter.conditions)
 
     def snapped(self, column: Floats) -> Floats:
         if not self.is_finite:
