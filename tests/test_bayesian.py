@@ -16,6 +16,7 @@ from choritsu.decisions import Done, Start, Wait
 from choritsu.errors import FailedTrialError
 from choritsu.oracles import ASHA, BayesianOptimization, Hyperband, Precedent, Precedents, Random
 from choritsu.oracles.bayesian.acquisition import log_expected_improvement
+from choritsu.oracles.bayesian.beliefs import credit, near
 from choritsu.oracles.bayesian.encoding import Encoding
 from choritsu.oracles.bayesian.gaussian import Belief, Process, Scales, fitted
 from choritsu.oracles.bayesian.observations import observations, pending
@@ -295,6 +296,14 @@ def test_a_belief_that_only_the_first_trial_shows_is_what_it_is_given(tmp_path):
 def test_a_belief_between_the_steps_stands_for_the_nearest_value():
     space = Space((Int("x", 0, 10, step=4, prior=3), Float("y", 0, 1, step=0.25, prior=0.6)))
     assert BayesianOptimization().suggest(History(space, LOSS), 0).values == {"x": 4, "y": 0.5}
+
+
+def test_a_belief_in_true_is_a_belief_in_one_of_two():
+    switch, choice = Boolean("norm", prior=True), Choice("norm", (False, True), prior=True)
+    assert [near(switch, n / 50) for n in range(50)] == [near(choice, n / 50) for n in range(50)]
+    either = [Encoding(Space((parameter,))) for parameter in (switch, choice)]
+    told, as_choice = (credit(encoding, encoding.points([{"norm": False}, {"norm": True}]), 3) for encoding in either)
+    assert told.tolist() == as_choice.tolist()
 
 
 def test_a_wrong_belief_is_overruled():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from choritsu.chance import derive, unit
 from choritsu.decisions import Decision, Fill
 from choritsu.oracles.random import first_untried
-from choritsu.space import Choice, Parameter, Space, drawn
+from choritsu.space import Parameter, Space, drawn
 from choritsu.space.axes import LogIntegers
 from choritsu.trials import History, Status, Trial
 
@@ -179,7 +179,7 @@ def _distribution(parameter: Parameter) -> Distribution | None:
         return None
     if size is None or not _is_numbered(parameter):
         return FloatDistribution(0.0, 1.0)
-    if parameter.kind == "Boolean" or (isinstance(parameter, Choice) and not parameter.ordered):
+    if not parameter.is_ordered:
         return CategoricalDistribution(range(size))
     return IntDistribution(0, size - 1)
 

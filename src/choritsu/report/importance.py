@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from choritsu.chance import derive
-from choritsu.space import Choice, Float, Int, Parameter, canonical
+from choritsu.space import Choice, Parameter, canonical
 from choritsu.trials import History, Objective, Trial
 
 if TYPE_CHECKING:
@@ -224,17 +224,13 @@ def _place(known: Sequence[Parameter], present: Sequence[Any]) -> Callable[[Any]
     """Give the map of values to the unit interval; None for categories."""
     if len(known) == 1 and all(known[0].contains(value) for value in present):
         parameter = known[0]
-        return parameter.to_unit if _is_ordered(parameter) else None
+        return parameter.to_unit if parameter.is_ordered else None
     numbers = [value for value in present if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(present) or not all(map(math.isfinite, numbers)):
         return None
     low, high = min(numbers), max(numbers)
     # Halves, because the whole width of the floats is more than a float can hold.
     return lambda value: (value / 2 - low / 2) / (high / 2 - low / 2)
-
-
-def _is_ordered(parameter: Parameter) -> bool:
-    return isinstance(parameter, Int | Float) or (isinstance(parameter, Choice) and bool(parameter.ordered))
 
 
 def _categories(known: Sequence[Parameter], held: Sequence[Any]) -> tuple[Column, tuple[Any, ...]]:

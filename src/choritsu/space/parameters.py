@@ -99,6 +99,16 @@ class Parameter(ABC):
         """How many values there are; None for a float without a step."""
         return self.axis.size
 
+    @property
+    def is_ordered(self) -> bool:
+        """Whether neighbouring values are alike, as numbers are; False and True, and most choices, are not.
+
+        Example:
+            >>> Choice("width", (32, 64)).is_ordered, Choice("act", ("relu", "elu")).is_ordered
+            (True, False)
+        """
+        return isinstance(self, Int | Float) or (isinstance(self, Choice) and bool(self.ordered))
+
     def from_unit(self, u: float) -> Any:
         """Give the value at u in [0, 1].
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from choritsu.oracles.bayesian.encoding import Encoding
-from choritsu.space import Choice, Parameter
+from choritsu.space import Parameter
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def near(parameter: Parameter, u: float) -> Any:
         >>> near(Float("x", 0.0, 1.0, prior=0.3), 0.5)
         0.31...
     """
-    if _is_unordered(parameter):
+    if not parameter.is_ordered:
         return parameter.believed if u < 0.5 else parameter.from_unit(2.0 * u - 1.0)
     middle = parameter.to_unit(parameter.prior)
     first, last = ndtr((0.0 - middle) / WIDTH), ndtr((1.0 - middle) / WIDTH)
@@ -57,7 +57,7 @@ def credit(encoding: Encoding, points: Floats, trials: int) -> Floats:
             continue
         middle = parameter.to_unit(parameter.prior)
         off = points[:, position] - middle
-        if _is_unordered(parameter):
+        if not parameter.is_ordered:
             credits = np.where(np.abs(off) > 1e-9, OTHERS, 0.0)
             usual = OTHERS * (1.0 - 1.0 / (parameter.size or 1))
         else:
@@ -65,7 +65,3 @@ def credit(encoding: Encoding, points: Floats, trials: int) -> Floats:
             usual = -0.5 * (1.0 / 12.0 + (0.5 - middle) ** 2) / WIDTH**2
         total += np.where(np.isnan(off), usual, credits)
     return total * WEIGHT / (trials + 1)
-
-
-def _is_unordered(parameter: Parameter) -> bool:
-    return isinstance(parameter, Choice) and not parameter.ordered

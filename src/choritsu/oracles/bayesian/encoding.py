@@ -26,7 +26,7 @@ class Encoding:
 
     A point holds, for each parameter of the space, its place on its unit axis, or nan where the parameter is inactive.
     Coordinates are what the model sees: a number keeps one, from 0 to 1 between its first and its last value; a choice
-    without order has one for each of its values, so that any two of them are as far apart.
+    of three or more without order has one for each of its values, so that any two of them are as far apart.
 
     Args:
         space: what is tuned.
@@ -113,10 +113,10 @@ class Encoding:
         return np.concatenate(columns, axis=1) if columns else np.zeros((len(points), 0))
 
     def neighbours(self, point: Floats) -> Floats:
-        """Give, for each parameter without order, the points that differ in it alone; not settled."""
+        """Give, for each parameter with a coordinate a value, the points that differ in it alone; not settled."""
         rows = []
         for position, place in enumerate(self._places):
-            if place.is_unordered and not np.isnan(point[position]):
+            if place.is_split and not np.isnan(point[position]):
                 others = place.middles[place.middles != point[position]]
                 near = np.repeat(point[None], len(others), axis=0)
                 near[:, position] = others
@@ -129,9 +129,9 @@ class Encoding:
         return np.array([1 / len(place.middles) if place.is_finite else 0.0 for place in self._places])
 
     @cached_property
-    def unordered(self) -> Mask:
-        """Which parameters have values without an order."""
-        return np.array([place.is_unordered for place in self._places], dtype=bool)
+    def split(self) -> Mask:
+        """Which parameters have a coordinate for each of their values: more than two, without an order."""
+        return np.array([place.is_split for place in self._places], dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,9 @@ class _Place:
         return size is not None and (size <= FINEST or isinstance(self.parameter, Choice))
 
     @cached_property
-    def is_unordered(self) -> bool:
-        return isinstance(self.parameter, Choice) and not self.parameter.ordered and len(self.middles) > 2
+    def is_split(self) -> bool:
+        """Whether each value has a coordinate of its own; one coordinate holds two values as far apart."""
+        return isinstance(self.parameter, Choice) and not self.parameter.is_ordered and len(self.middles) > 2
 
     @cached_property
     def middles(self) -> Floats:
@@ -170,7 +171,7 @@ class _Place:
     @cached_property
     def width(self) -> int:
         """How many coordinates it has."""
-        if self.is_unordered:
+        if self.is_split:
             return len(self.middles)
         return int(self.parameter.size != 1)
 
@@ -204,7 +205,7 @@ class _Place:
         return np.array([condition.holds({self.name: self.parameter.from_unit(u)}) for u in column], dtype=bool)
 
     def columns(self, column: Floats) -> Floats:
-        if self.is_unordered:
+        if self.is_split:
             # Half a square each: two different values are at a distance of 1.
             return np.where(np.isclose(column[:, None], self.middles), np.sqrt(0.5), 0.0)
         first, last = (self.middles[0], self.middles[-1]) if self.is_finite else (0.0, 1.0)

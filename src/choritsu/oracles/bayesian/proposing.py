@@ -83,8 +83,8 @@ def _children(encoding: Encoding, parents: Floats, reaches: Floats, chance: np.r
     moved = places + np.maximum(reaches[:, None], encoding.steps) * chance.standard_normal(places.shape)
     mirrored = 1.0 - np.abs(1.0 - np.abs(moved))
     anew = chance.random(places.shape)
-    moved = np.where(encoding.unordered, anew, mirrored)
-    share = np.where(encoding.unordered, 0.2, 1.0) * chance.uniform(1.0 / width, 1.0, (count, 1))
+    moved = np.where(encoding.split, anew, mirrored)
+    share = np.where(encoding.split, 0.2, 1.0) * chance.uniform(1.0 / width, 1.0, (count, 1))
     changed = chance.random(places.shape) < share
     changed[np.arange(count), chance.integers(width, size=count)] = True
     return encoding.settled(np.where(changed, moved, places))
