@@ -356,6 +356,25 @@ def test_what_a_score_is_measured_in_is_irrelevant():
         assert (first.names, first.share) == (second.names, pytest.approx(second.share))
 
 
+@pytest.mark.parametrize("unit", [2.0**1023, 2.0**-1000])
+def test_scores_may_be_as_large_or_small_as_floats_are(unit):
+    held = drawn(MIXED, 30, lambda values: (values["a"] + values["c"]) / 8)
+    scaled = drawn(MIXED, 30, lambda values: unit * ((values["a"] + values["c"]) / 8))
+    told, usual = importance_of(scaled.history), importance_of(held.history)
+    assert (told.items, told.pairs, told.explained) == (usual.items, usual.pairs, usual.explained)
+    for effect, other in zip(told.effects, usual.effects, strict=True):
+        assert effect.means == tuple(unit * mean for mean in other.means)
+    assert "foretold" not in render_html(scaled)
+
+
+@pytest.mark.parametrize("values", [(1, 1.0), (0.0, -0.0), (0.0, 5e-324)])
+def test_two_values_that_are_one_number_are_told_apart_as_categories(values):
+    trials = [({"x": values[number % 2]}, float(number % 2)) for number in range(12)]
+    told = importance_of(summary_of(Space(), trials).history)
+    assert (told.items[0].name, told.reason) == ("x", "")
+    assert told.items[0].share == pytest.approx(1.0)
+
+
 def test_noise_seldom_passes_for_influence():
     alarms = 0
     for seed in range(20):
@@ -365,10 +384,11 @@ def test_noise_seldom_passes_for_influence():
     assert alarms < 4
 
 
-def test_one_diverged_trial_does_not_drown_the_rest():
+@pytest.mark.parametrize("diverged", [1e9, 1e200, 1.7e308])
+def test_one_diverged_trial_does_not_drown_the_rest(diverged):
     rng = random.Random(0)
     trials = [({"x": x, "y": y}, x) for x, y in ((rng.random(), rng.random()) for _ in range(40))]
-    told = importance_of(summary_of(SQUARE, [*trials, ({"x": 0.5, "y": 0.5}, 1e9)], objective="loss").history)
+    told = importance_of(summary_of(SQUARE, [*trials, ({"x": 0.5, "y": 0.5}, diverged)], objective="loss").history)
     assert told.items[0].name == "x"
     assert told.items[0].share > 0.9
 

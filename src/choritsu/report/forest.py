@@ -200,7 +200,7 @@ def grown(columns: Sequence[Column], scores: Sequence[float], seed: int) -> Fore
 
     Args:
         columns: at least one.
-        scores: what is to be foretold, one for each row.
+        scores: what is to be foretold, one for each row; about 1 in size, since they are squared.
         seed: of the draws.
 
     Returns:

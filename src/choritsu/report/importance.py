@@ -138,14 +138,14 @@ def importance_of(history: History, part: Objective | None = None, seed: int = 0
     untold = tuple(name for name in known if name not in columns)
     if not columns:
         return _nothing(told, "no hyperparameter took several values", untold)
-    targets = _fenced([badness for _, badness in trials])
+    exponent, targets = _scaled(_fenced([badness for _, badness in trials]))
     forest = grown([column for column, _ in columns.values()], targets, derive(seed, "importance", len(trials)))
     explained = 0.0 if forest is None else forest.explained
     if forest is None or explained < LEAST_EXPLAINED:
         said = f"what {len(trials)} trials teach foretells {max(explained, 0.0):.0%} of the differences between others"
         return _nothing(told, f"{said}; at least {LEAST_EXPLAINED:.0%} are needed", untold)
     items = [Importance((name,), *forest.share(part)) for name, part in zip(columns, forest.singles, strict=True)]
-    effects = _effects(forest, columns, -1.0 if objective.direction == "max" else 1.0)
+    effects = _effects(forest, columns, -1.0 if objective.direction == "max" else 1.0, exponent)
     items.sort(key=lambda item: -item.share)
     return Importances(
         tuple(items),
@@ -197,12 +197,23 @@ def _text(trial: Trial) -> str:
     return canonical(dict(sorted(trial.values.items())))
 
 
+def _scaled(badnesses: Sequence[float]) -> tuple[int, list[float]]:
+    """Bring numbers below 1 by a power of two, which changes none of their digits, so that they can be squared.
+
+    Returns:
+        The exponent, and the numbers divided by two to its power.
+    """
+    exponent = max(math.frexp(badness)[1] for badness in badnesses if badness)
+    return exponent, [math.ldexp(badness, -exponent) for badness in badnesses]
+
+
 def _fenced(badnesses: Sequence[float]) -> list[float]:
-    low, _, high = statistics.quantiles(badnesses, n=4, method="inclusive")
+    # Eighths, because sums of four and the reach beyond them may be more than a float can hold.
+    low, _, high = statistics.quantiles([badness / 8 for badness in badnesses], n=4, method="inclusive")
     reach = 1.5 * (high - low)
-    if not 0 < reach < math.inf:
+    if not reach > 0:
         return list(badnesses)
-    return [min(badness, high + reach) for badness in badnesses]
+    return [min(badness, 8 * (high + reach)) for badness in badnesses]
 
 
 # -- columns ---------------------------------------------------------------------------------------
@@ -229,6 +240,9 @@ def _place(known: Sequence[Parameter], present: Sequence[Any]) -> Callable[[Any]
     if len(numbers) < len(present) or not all(map(math.isfinite, numbers)):
         return None
     low, high = min(numbers), max(numbers)
+    if low / 2 == high / 2:
+        # 1 and 1.0 are two values, and one number.
+        return None
     # Halves, because the whole width of the floats is more than a float can hold.
     return lambda value: (value / 2 - low / 2) / (high / 2 - low / 2)
 
@@ -279,10 +293,20 @@ def _pairs(forest: Forest, names: Sequence[str]) -> tuple[Importance, ...]:
     return tuple(sorted(pairs, key=lambda pair: -pair.share))
 
 
-def _effects(forest: Forest, columns: dict[str, tuple[Column, tuple[Any, ...]]], sign: float) -> dict[str, Effect]:
+def _effects(
+    forest: Forest, columns: dict[str, tuple[Column, tuple[Any, ...]]], sign: float, exponent: int
+) -> dict[str, Effect]:
+    most = math.nextafter(1.0, 0.0)
+
+    def unscaled(number: float) -> float:
+        # What is below 1 may have been rounded up to it, and may then be more than a float can hold.
+        return math.ldexp(min(max(number, -most), most), exponent)
+
     means, spreads = sign * forest.marginals.mean(axis=0), forest.marginals.std(axis=0)
     told = zip(columns.items(), means.tolist(), spreads.tolist(), strict=True)
     return {
-        name: Effect(name, values, tuple(mean[: len(values)]), tuple(spread[: len(values)]))
+        name: Effect(
+            name, values, tuple(map(unscaled, mean[: len(values)])), tuple(map(unscaled, spread[: len(values)]))
+        )
         for (name, (_, values)), mean, spread in told
     }
