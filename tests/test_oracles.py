@@ -109,7 +109,7 @@ def test_all_144_of_12_by_12(oracle):
     assert len({same(trial.values) for trial in history}) == len(history) == 144
     decision = oracle.suggest(history, 144)
     assert isinstance(decision, Done)
-    assert "144 combinations" in decision.reason
+    assert "144 in all" in decision.reason
 
 
 @every_oracle
@@ -389,6 +389,14 @@ def test_in_parallel_no_configuration_is_missed(oracle, slots):
     assert {same(trial.values) for trial in history} == set(effective(branching))
     if slots == 1:
         assert len(history) == 11
+
+
+@every_oracle
+@pytest.mark.parametrize(("function", "size"), [(branching, 11), (nested, 8)])
+@pytest.mark.parametrize("slots", [1, 3])
+def test_the_end_of_a_space_counts_what_its_branches_hold(oracle, function, size, slots):
+    history = run_search(oracle, Space(), played(function), slots=slots)
+    assert oracle.suggest(history, len(history)) == Done(f"every combination has been tried ({size} in all)")
 
 
 @every_oracle

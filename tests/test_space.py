@@ -666,6 +666,10 @@ class TestSpaces:
 
 
 class TestTried:
+    def test_the_same_combination_counts_once(self):
+        tried = Tried([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1}, {"a": 1.0}])
+        assert len(tried) == 3
+
     @given(spaces(), st.randoms(use_true_random=False))
     def test_it_covers_exactly_what_agrees_with_all_that_was_asked(self, space, chance):
         combinations = every_combination(space)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from choritsu.chance import unit
 from choritsu.decisions import Decision, Done, Fill, Start, Wait
-from choritsu.space import describe_size, drawn, untried
+from choritsu.space import drawn, untried
 from choritsu.trials import History, Status
 
 #: How often a repetition is drawn anew before the combinations that remain are listed.
@@ -85,5 +85,6 @@ def exhausted(history: History) -> Done:
     return Done(
         "every listed combination has been tried"
         if infinite
-        else f"every combination has been tried (the space holds {describe_size(history.space)})"
+        # Not the size of the space, which knows nothing of a plain `if` in the function.
+        else f"every combination has been tried ({len(history.tried):,} in all)"
     )

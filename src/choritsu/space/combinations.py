@@ -59,6 +59,10 @@ class Tried:
         names, texts = known
         self._groups.setdefault(names, set()).add(texts)
 
+    def __len__(self) -> int:
+        """How many different ones there are."""
+        return sum(map(len, self._groups.values()))
+
     def covers(self, values: Mapping[str, Any]) -> bool:
         """Tell whether a trial with `values` would repeat an earlier one."""
         for names, seen in self._groups.items():
