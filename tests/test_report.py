@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -630,6 +631,58 @@ def test_five_hundred_trials_are_drawn_at_once():
     assert time.process_time() - began < 5
     assert len(page) < 3_000_000
     assert page.count('id="trial-') == 500
+
+
+def test_trials_with_smaller_budgets_are_told_apart():
+    points = [
+        ({"x": number / 9, "y": 0.5}, {3: 1.0 - number / 10, **({9: 0.05} if number > 7 else {})})
+        for number in range(10)
+    ]
+    page = render_html(Summary(budgeted(points)))
+    read(page)
+    by_trial, by_x = page.split('aria-label="Score by trial"')[1], page.split('aria-label="loss by x"')[1]
+    for chart in (by_trial.split("</svg>")[0], by_x.split("</svg>")[0]):
+        hollow = {
+            part.split("<title>")[1].split("</title>")[0]
+            for part in chart.split("<circle")
+            if "part" in part.split(">")[0]
+        }
+        assert {text.split(":")[0] for text in hollow} == {f"trial {number}" for number in range(8)}
+        assert all(text.endswith(" after epoch 3") for text in hollow)
+    assert page.count("A hollow dot is a trial that has not come as far as epoch 9.") == 2
+    assert "hollow" not in render_html(drawn(MIXED, 10, lambda values: values["a"])).split("</style>")[1]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MEASURE = """<script>
+addEventListener("load", () => document.body.replaceChildren(JSON.stringify(
+  [...document.querySelectorAll(".grid svg")].map(chart => chart.clientWidth / chart.viewBox.baseVal.width))))
+</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser is here")
+@pytest.mark.parametrize("width", [800, 1200, 1900])
+def test_letters_are_alike_in_all_charts(width, tmp_path):
+    held = drawn(MIXED, 9, lambda values: values["a"], epochs=4)
+    # One metric, and so one chart of learning curves, beside two of progress and several slices.
+    reports = {
+        number: tuple(replace(report, metrics={"val_accuracy": report.metrics["val_accuracy"]}) for report in told)
+        for number, told in held.reports.items()
+    }
+    page = tmp_path / "page.html"
+    page.write_text(render_html(replace(held, reports=reports)).replace("</body>", MEASURE), encoding="utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'browser'}"]
+    told = subprocess.run(
+        [*command, f"--window-size={width},2000", "--dump-dom", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    scales = json.loads(told.stdout.split("<body>")[1].split("</body>")[0])
+    assert len(scales) >= 7
+    assert max(scales) < 1.2 * min(scales)
 
 
 def test_the_page_replaces_the_old_one_whole(five, tmp_path, monkeypatch):

@@ -81,7 +81,24 @@ def scale_over(values: Iterable[float], keep: Sequence[float] = ()) -> Scale:
 def _label(trial: Trial, summary: Summary) -> str:
     if trial.score is None:
         return f"trial {trial.number}: {str(trial.status).lower()}"
-    return f"trial {trial.number}: {summary.objective.name} {number(trial.score)}"
+    return f"trial {trial.number}: {summary.objective.name} {number(trial.score)}{_reached_by(trial, summary)}"
+
+
+def _reached_by(trial: Trial, summary: Summary) -> str:
+    return f" after epoch {trial.rungs[-1].until}" if trial.number in summary.partly_trained else ""
+
+
+def _style(trial: Trial, summary: Summary, best: bool) -> str:
+    return f"dot{' best' if best else ''}{' part' if trial.number in summary.partly_trained else ''}"
+
+
+def about_hollow_dots(summary: Summary) -> str:
+    """Say what a hollow dot is; empty where all scores are those of one budget."""
+    if not summary.partly_trained:
+        return ""
+    rungs = summary.history.deepest[0].rungs
+    short = f"not come as far as epoch {rungs[-1].until}" if rungs else "been trained in part only"
+    return f"A hollow dot is a trial that has {short}."
 
 
 # -- several objectives ----------------------------------------------------------------------------
@@ -109,8 +126,8 @@ def _plane(summary: Summary, first: Objective, second: Objective) -> Figure:
     dots = [
         element(
             "circle",
-            tip(_labelled(trial, summary.objective)),
-            class_="dot best" if trial.number in front else "dot",
+            tip(_labelled(trial, summary.objective) + _reached_by(trial, summary)),
+            class_=_style(trial, summary, best=trial.number in front),
             data_t=trial.number,
             cx=plot.px(_reached(trial, first)),
             cy=plot.py(_reached(trial, second)),
@@ -160,8 +177,13 @@ def progress(summary: Summary) -> list[Figure]:
             by_number.draw(
                 _progress(by_number, standings, summary, lambda trial: trial.number) + lost, "Score by trial"
             ),
-            f"Each dot is a trial, the line the best so far; {better} is better."
-            + (" A cross at the foot is a trial that failed." if lost else ""),
+            " ".join(
+                [
+                    f"Each dot is a trial, the line the best so far; {better} is better.",
+                    *filter(None, [about_hollow_dots(summary)]),
+                    *(["A cross at the foot is a trial that failed."] if lost else []),
+                ]
+            ),
         )
     ]
     unit, name = _unit(max(_ended(trial, summary) for trial in summary.ranked))
@@ -202,7 +224,7 @@ def _dot(trial: Trial, plot: Plot, x: Any, summary: Summary, shift: float = 0.0)
     return element(
         "circle",
         tip(_label(trial, summary)),
-        class_="dot best" if best else "dot",
+        class_=_style(trial, summary, best),
         data_t=trial.number,
         cx=plot.px(x) + shift,
         cy=plot.py(trial.score),

@@ -102,6 +102,12 @@ class Summary:
         return self.history.front
 
     @cached_property
+    def partly_trained(self) -> frozenset[int]:
+        """The numbers of the completed trials whose scores are those of a smaller budget than that of others."""
+        deepest = {trial.number for trial in self.history.deepest}
+        return frozenset(trial.number for trial in self.ranked if trial.number not in deepest)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all hyperparameters: the space's in its order, then others that trials hold."""
         named = [parameter.name for parameter in self.space]

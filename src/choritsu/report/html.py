@@ -11,6 +11,7 @@ from typing import Any
 from choritsu.report.charts import (
     AXES,
     HIGHLIGHTED,
+    about_hollow_dots,
     effects,
     fronts,
     learning_curves,
@@ -103,6 +104,7 @@ def _page(summary: Summary) -> Mapping[str, Any]:
             }
             for objective, told in summary.told_importances
         ],
+        "hollow": about_hollow_dots(summary),
         "slices": drawn[:SLICES],
         "more_slices": drawn[SLICES:],
         "space": _space(summary),
