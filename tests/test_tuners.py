@@ -263,6 +263,42 @@ def test_two_processes_share_one_search(tmp_path):
     assert (claims, workers) == (30, 2)
 
 
+@pytest.mark.parametrize("error", [ValueError, ct.RedrawTrialError])
+def test_a_promotion_that_fails_is_told_and_the_lower_rung_stands(error, tmp_path, capsys):
+    def train(hp, trial):
+        x = hp.Float("x", 0, 1)
+        for epoch in trial.epochs(9):
+            if epoch == 4 and trial.trial_id == promoted:
+                raise error("the cable is out")
+            trial.report(loss=x)
+
+    def searched(name):
+        tuner = ct.Hyperband(train, "loss", max_epochs=9, seed=0, directory=tmp_path, project_name=name)
+        tuner.search(verbose=0)
+        return tuner
+
+    promoted = ""
+    before = searched("before").history
+    promoted = next(trial.trial_id for trial in before if [rung.until for rung in trial.rungs][-2:] == [3, 9])
+    tuner = searched("search")
+    trial = tuner.history[int(promoted)]
+    assert (trial.status, trial.rungs[-1].until, trial.missed) == (Status.COMPLETED, 3, 9)
+    assert [other.number for other in tuner.history if other.missed is not None] == [trial.number]
+    tuner.results_summary()
+    told = " ".join(capsys.readouterr().out.split())
+    cause = f"on the way to epoch 9: {'' if error is ct.RedrawTrialError else 'ValueError: '}the cable is out"
+    assert "17 completed, 1 promotion failed" in told
+    assert f"Failed trial {promoted}: {cause}" in told
+    shown = CliRunner().invoke(app, ["show", str(tmp_path / "search"), "--trial", str(trial.number)]).output
+    assert cause in shown
+    assert ("Traceback" in shown) == (error is ValueError)
+    page = tuner.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert cause in page
+    assert ("Traceback" in page) == (error is ValueError)
+    assert "1 promotion failed" in page
+    assert "completed, then failed" in page
+
+
 def test_the_command_line_reads_a_search(tmp_path):
     def train(hp, trial):
         if hp.Int("n", 0, 3) == 2:

@@ -120,6 +120,7 @@ def show(
 ) -> None:
     """Print the search space and the results of a search."""
     from choritsu.report import print_results, print_space
+    from choritsu.report.wording import reason
 
     with _opened(directory) as summary:
         if trial is None:
@@ -135,6 +136,8 @@ def show(
         for report in summary.reports.get(trial, ()):
             metrics = "  ".join(f"{name}={value:.6g}" for name, value in report.metrics.items())
             typer.echo(f"  execution {report.execution}  epoch {report.epoch + 1}  {metrics}")
+        if row.missed is not None:
+            typer.echo(f"  {reason(row)}")
         if row.message:
             typer.echo(row.traceback or row.message)
 

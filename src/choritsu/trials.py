@@ -388,7 +388,7 @@ class Trial:
         losses: how many attempts in a row ended without a word at the same epoch, their own process gone.
         lost_at: how many epochs it had reported by the last of these.
         result: what it reached; None unless completed.
-        message: why it failed or was refused.
+        message: why it failed or was refused, or why it did not go on beyond the last of its rungs.
         traceback: where, if an exception was the reason.
         started: when its first attempt began, in seconds since 1970.
         resumed: when its latest attempt began.
@@ -426,6 +426,13 @@ class Trial:
     def score(self) -> float | None:
         """The result's score, if there is a result."""
         return None if self.result is None else self.result.score
+
+    @property
+    def missed(self) -> int | None:
+        """The epoch that it was to go on to and failed before, where it stands with what it had reached until then."""
+        reached = self.rungs[-1].until if self.rungs else 0
+        in_vain = self.status is Status.COMPLETED and self.until is not None and self.until > reached
+        return self.until if in_vain else None
 
     @property
     def best_step(self) -> int | None:

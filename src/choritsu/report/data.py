@@ -102,6 +102,11 @@ class Summary:
         return self.history.front
 
     @cached_property
+    def failed(self) -> tuple[Trial, ...]:
+        """The trials that failed, those among them that had completed a smaller budget before, by number."""
+        return tuple(trial for trial in self.history if trial.status is Status.FAILED or trial.missed is not None)
+
+    @cached_property
     def partly_trained(self) -> frozenset[int]:
         """The numbers of the completed trials whose scores are those of a smaller budget than that of others."""
         deepest = {trial.number for trial in self.history.deepest}

@@ -23,7 +23,7 @@ from choritsu.report.charts import (
 from choritsu.report.data import Summary
 from choritsu.report.export import write_atomically
 from choritsu.report.importance import Importances
-from choritsu.report.tables import describe_conditions, describe_values
+from choritsu.report.tables import describe_conditions, describe_states, describe_values
 from choritsu.report.wording import clean, count, cut, duration, goal, literal_lines, number, reason, show
 from choritsu.space import describe_size
 from choritsu.trials import Status, Trial
@@ -134,13 +134,12 @@ def _best(summary: Summary) -> Mapping[str, Any] | None:
 
 
 def _facts(summary: Summary) -> Sequence[tuple[str, str, str]]:
-    states = ", ".join(f"{amount:,} {str(status).lower()}" for status, amount in summary.counts.items())
     full = summary.epochs_in_full
     each = "1 execution each" if not summary.repeated else f"{summary.executions:,} executions"
     ends = [trial.ended for trial in summary.history if trial.ended]
     span = max(ends, default=0.0) - summary.begun if summary.begun else 0.0
     return [
-        ("trials", f"{len(summary.history):,}", states or "none yet"),
+        ("trials", f"{len(summary.history):,}", describe_states(summary) or "none yet"),
         (
             "epochs",
             f"{summary.epochs:,}",
@@ -198,6 +197,7 @@ def _row(trial: Trial, rank: int | None, summary: Summary) -> Mapping[str, Any]:
         "number": trial.number,
         "rank": rank,
         "status": str(trial.status).lower(),
+        "missed": trial.missed is not None,
         "score": "" if trial.score is None else repr(trial.score),
         "score_shown": "-" if trial.score is None else number(trial.score),
         "spread": "" if spread is None else f" ± {number(spread, 2)}",

@@ -10,7 +10,7 @@ from choritsu.report.data import Summary
 from choritsu.report.importance import Importance, Importances
 from choritsu.report.wording import clean, count, cut, duration, goal, number, reason, show, size
 from choritsu.space import Choice, Float, Int, Parameter, Space, describe_size
-from choritsu.trials import Status, Trial
+from choritsu.trials import Trial
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -160,8 +160,15 @@ def describe_counts(summary: Summary) -> str:
         >>> describe_counts(Summary(History().after(Claimed(0, 0, {}))))
         '1: 1 running'
     """
-    counts = ", ".join(f"{amount:,} {str(status).lower()}" for status, amount in summary.counts.items())
-    return f"{len(summary.history):,}: {counts}" if counts else "none yet"
+    states = describe_states(summary)
+    return f"{len(summary.history):,}: {states}" if states else "none yet"
+
+
+def describe_states(summary: Summary) -> str:
+    """Say where the trials stand, and how many of the completed ones failed when they were to go on; empty for none."""
+    states = [f"{amount:,} {str(status).lower()}" for status, amount in summary.counts.items()]
+    missed = sum(trial.missed is not None for trial in summary.history)
+    return ", ".join([*states, *([f"{count(missed, 'promotion')} failed"] if missed else [])])
 
 
 def _values(trial: Trial, separator: str = ", ") -> str:
@@ -306,7 +313,7 @@ class _Results:
         return "  ".join(f"{cut(name, 24)} {text}" for name, text in self._measures(trial).items())
 
     def _failures(self, options: ConsoleOptions) -> Iterator[RenderableType]:
-        failed = [trial for trial in self.summary.history if trial.status is Status.FAILED]
+        failed = self.summary.failed
         if not failed:
             return
         yield _text("")

@@ -158,9 +158,13 @@ def goal(objective: Objective) -> tuple[str, str]:
 
 
 def reason(trial: Trial) -> str:
-    """Say in one line why a trial did not complete; empty for one that did or still runs."""
-    if trial.status in (Status.COMPLETED, Status.RUNNING):
-        return ""
+    """Say in one line why a trial did not complete, or did not go on; empty for one that did or still runs."""
+    if trial.missed is not None:
+        return f"on the way to epoch {trial.missed}: {_cause(trial)}"
+    return "" if trial.status in (Status.COMPLETED, Status.RUNNING) else _cause(trial)
+
+
+def _cause(trial: Trial) -> str:
     for text, line in ((trial.message, 0), (trial.traceback, -1)):
         lines = [found for found in clean(text).splitlines() if found.strip()]
         if lines:
