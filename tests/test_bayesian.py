@@ -293,6 +293,17 @@ def test_a_belief_that_only_the_first_trial_shows_is_what_it_is_given(tmp_path):
     assert [trial.values["x"] for trial in tuner.history].index(0.7) == 0
 
 
+def test_a_belief_in_none_is_tried_first(tmp_path):
+    def loss(hp):
+        return float(hp.Choice("depth", [3, 5, None, 7], prior=None) is not None)
+
+    tuner = ct.BayesianOptimization(loss, max_trials=2, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert tuner.history[0].values == {"depth": None}
+    space = Space((Choice("depth", (3, 5, None, 7), prior=None), Float("x", 0, 1)))
+    assert BayesianOptimization().suggest(History(space, LOSS), 0).values["depth"] is None
+
+
 def test_a_belief_between_the_steps_stands_for_the_nearest_value():
     space = Space((Int("x", 0, 10, step=4, prior=3), Float("y", 0, 1, step=0.25, prior=0.6)))
     assert BayesianOptimization().suggest(History(space, LOSS), 0).values == {"x": 4, "y": 0.5}

@@ -1,7 +1,9 @@
 """Spaces: the arithmetic of the unit interval, what is refused, and what a combination is."""
 
+import copy
 import json
 import math
+import pickle
 import time
 
 import numpy as np
@@ -516,8 +518,8 @@ class TestParameters:
     @given(parameters())
     def test_a_belief_says_nothing_of_what_can_be_tried(self, parameter):
         assert parameter.agrees(parameter.without_prior)
-        assert parameter.without_prior.prior is None
-        assert (parameter == parameter.without_prior) == (parameter.prior is None)
+        assert not parameter.without_prior.has_prior
+        assert (parameter == parameter.without_prior) == (not parameter.has_prior)
         assert [repr(parameter.from_unit(k / 7)) for k in range(8)] == [
             repr(parameter.without_prior.from_unit(k / 7)) for k in range(8)
         ]
@@ -529,6 +531,23 @@ class TestParameters:
         assert Boolean("x", prior=np.bool_(False)).prior is False
         assert Fixed("x", 1).prior is None
         assert str(Boolean("x", prior=True)) == "x: Boolean(default=False, prior=True)"
+
+    def test_a_belief_in_none_where_it_is_offered(self):
+        silent, believing = Choice("x", [None, "a"]), Choice("x", [None, "a"], prior=None)
+        assert (silent.has_prior, believing.has_prior, believing.believed) == (False, True, None)
+        assert silent != believing
+        assert silent.agrees(believing)
+        assert not believing.without_prior.has_prior
+        for parameter in (silent, believing, believing.under((Condition("y", (1,)),))):
+            for copied in (
+                pickle.loads(pickle.dumps(parameter)),
+                copy.deepcopy(parameter),
+                parameter_from_json(json.loads(json.dumps(parameter.to_json()))),
+            ):
+                assert (copied, copied.has_prior) == (parameter, parameter.has_prior)
+        assert str(believing).endswith("prior=None)")
+        assert "prior" not in str(silent)
+        assert not Choice("x", ["a", "b"], prior=None).has_prior
 
     def test_what_was_stored_before_there_were_beliefs_reads_the_same(self):
         stored = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from choritsu.errors import FatalRuntimeError, ScheduleError, SpaceError
 from choritsu.space import (
+    UNSAID,
     Boolean,
     Choice,
     Condition,
@@ -164,7 +165,7 @@ class HyperParameters:
         parent_name: str | None = None,
         parent_values: Any = None,
         *,
-        prior: Any = None,
+        prior: Any = UNSAID,
     ) -> Any:
         """Ask for one of `values`; see `choritsu.space.Choice`.
 

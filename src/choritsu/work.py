@@ -33,9 +33,7 @@ def filler(job: Job) -> Callable[[Parameter], Any]:
     if job.fill == "default":
         return lambda parameter: parameter.start
     if job.fill == "believe":
-        return lambda parameter: (
-            drawn(job.seed, job.number, parameter) if parameter.prior is None else parameter.believed
-        )
+        return lambda parameter: parameter.believed if parameter.has_prior else drawn(job.seed, job.number, parameter)
     return lambda parameter: drawn(job.seed, job.number, parameter)
 
 

@@ -42,7 +42,7 @@ def space_table(space: Space) -> RenderableType:
         "hyperparameter": [cut(parameter.name, 60) for parameter in space],
         "kind": [parameter.kind for parameter in space],
         "default": [show(parameter.start, 24) for parameter in space],
-        "prior": ["" if parameter.prior is None else show(parameter.prior, 24) for parameter in space],
+        "prior": [show(parameter.prior, 24) if parameter.has_prior else "" for parameter in space],
         "values": [describe_values(parameter) for parameter in space],
         "sampling": [getattr(parameter, "sampling", "") for parameter in space],
         "only if": [describe_conditions(parameter) for parameter in space],

@@ -6,6 +6,7 @@ from choritsu.space.combinations import Tried as Tried
 from choritsu.space.combinations import combination as combination
 from choritsu.space.combinations import untried as untried
 from choritsu.space.draws import drawn as drawn
+from choritsu.space.parameters import UNSAID as UNSAID
 from choritsu.space.parameters import Boolean as Boolean
 from choritsu.space.parameters import Choice as Choice
 from choritsu.space.parameters import Condition as Condition

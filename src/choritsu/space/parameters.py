@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -19,6 +20,19 @@ from choritsu.space.values import Json, canonical, decode, encode, plain
 SAMPLINGS = ("linear", "log", "reverse_log")
 
 P = TypeVar("P", bound="Parameter")
+
+
+class Unsaid(Enum):
+    """What stands for nothing where None is a value like any other."""
+
+    UNSAID = "unsaid"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+#: Of a choice, that nothing is believed.
+UNSAID = Unsaid.UNSAID
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,17 @@ class Parameter(ABC):
     @property
     @abstractmethod
     def prior(self) -> Any:
-        """Where its user believes the best value to lie; None where nothing is believed."""
+        """Where its user believes the best value to lie; where nothing is believed, None, of a choice `UNSAID`."""
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether anything is believed of the best value.
+
+        Example:
+            >>> Choice("depth", (None, 5)).has_prior, Choice("depth", (None, 5), prior=None).has_prior
+            (False, True)
+        """
+        return self.prior is not self._no_prior
 
     @abstractmethod
     def contains(self, value: Any) -> bool:
@@ -168,7 +192,7 @@ class Parameter(ABC):
     @property
     def without_prior(self: P) -> P:
         """The same parameter, of which nothing is believed."""
-        return self if self.prior is None else cast("P", replace(cast("Any", self), prior=None))
+        return cast("P", replace(cast("Any", self), prior=self._no_prior)) if self.has_prior else self
 
     def agrees(self, other: Parameter) -> bool:
         """Tell whether `other` is the same but for what is believed, which may change while a search goes on.
@@ -182,8 +206,8 @@ class Parameter(ABC):
     @property
     def definition(self) -> str:
         """The kind and details as a line of text, without name and conditions."""
-        shown = {key: value for key, value in {**self.details(), **self._belief}.items() if value is not None}
-        return f"{self.kind}({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
+        shown = {key: value for key, value in self.details().items() if value is not None}
+        return f"{self.kind}({', '.join(f'{key}={value!r}' for key, value in {**shown, **self._belief}.items())})"
 
     def to_json(self) -> dict[str, Json]:
         """Encode the definition as JSON; `parameter_from_json` reads it."""
@@ -208,7 +232,11 @@ class Parameter(ABC):
     @property
     def _belief(self) -> dict[str, Any]:
         # Left out where there is none, so that searches stored before there were beliefs read the same.
-        return {} if self.prior is None else {"prior": self.prior}
+        return {"prior": self.prior} if self.has_prior else {}
+
+    @property
+    def _no_prior(self) -> Any:
+        return UNSAID if isinstance(self, Choice) else None
 
     @cached_property
     def _identity(self) -> str:
@@ -478,7 +506,8 @@ class Choice(Parameter):
         ordered: whether neighbours in the list are alike; by default True when all are numbers.
         default: the value to start from; by default the first.
         conditions: under which the parameter exists.
-        prior: which value you believe to be the best; Bayesian optimization makes use of it.
+        prior: which value you believe to be the best, None included where it is offered; Bayesian optimization makes
+            use of it.
 
     Raises:
         SpaceError: when there is nothing to choose from, or the default is not among it.
@@ -493,7 +522,7 @@ class Choice(Parameter):
     ordered: bool | None = None
     default: Any = None
     conditions: tuple[Condition, ...] = ()
-    prior: Any = field(default=None, kw_only=True)
+    prior: Any = field(default=UNSAID, kw_only=True)
 
     def __post_init__(self) -> None:
         name = _checked_name(self.name)
@@ -503,10 +532,13 @@ class Choice(Parameter):
         if not distinct:
             raise SpaceError(f"{name!r}: a choice needs at least one value, got an empty list")
         values = tuple(distinct.values())
-        for argument in ("default", "prior"):
+        # Who offers None may believe in it; who does not says by it that nothing is believed.
+        unsaid = UNSAID if self.prior is None and canonical(None) not in distinct else self.prior
+        object.__setattr__(self, "prior", unsaid)
+        for argument, nothing in (("default", None), ("prior", UNSAID)):
             given = getattr(self, argument)
-            given = None if given is None else _kept(name, given)
-            if given is not None and canonical(given) not in distinct:
+            given = given if given is nothing else _kept(name, given)
+            if given is not nothing and canonical(given) not in distinct:
                 raise SpaceError(f"{name!r}: {argument}={given!r} is none of {list(values)!r}")
             object.__setattr__(self, argument, given)
         ordered = self.ordered if self.ordered is not None else all(_is_number(value) for value in values)

@@ -53,7 +53,7 @@ def credit(encoding: Encoding, points: Floats, trials: int) -> Floats:
     """
     total = np.zeros(len(points))
     for position, parameter in enumerate(encoding.space):
-        if parameter.prior is None:
+        if not parameter.has_prior:
             continue
         middle = parameter.to_unit(parameter.prior)
         off = points[:, position] - middle

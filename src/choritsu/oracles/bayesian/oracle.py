@@ -103,7 +103,7 @@ class BayesianOptimization:
     def _spread(self, history: History, number: int) -> Decision:
         """Give a point of an even spread; where something is believed, first that itself, then what lies near."""
         decision = QuasiRandom(self.seed).suggest(history, number)
-        keys = {parameter.key for parameter in history.space if parameter.prior is not None}
+        keys = {parameter.key for parameter in history.space if parameter.has_prior}
         if not keys or not isinstance(decision, Start):
             return decision
         from choritsu.oracles.bayesian.beliefs import near
