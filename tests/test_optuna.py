@@ -13,6 +13,7 @@ import choritsu as ct  # noqa: E402
 from choritsu.decisions import Start  # noqa: E402
 from choritsu.oracles import Hyperband  # noqa: E402
 from choritsu.oracles.optuna import quiet as optuna_quiet  # noqa: E402
+from choritsu.space import Condition  # noqa: E402
 from choritsu.testing.oracles import LOSS, SPACES, OracleContract, histories, misfit, same  # noqa: E402
 from choritsu.testing.virtual import curves, run_search  # noqa: E402
 from choritsu.trials import Claimed, Finished, History, Objective, Result, Status  # noqa: E402
@@ -49,6 +50,8 @@ def shown(history):
 @settings(max_examples=25)
 @given(space=spaces(parameters), chance=st.randoms(use_true_random=False))
 def test_the_sampler_is_shown_every_value_there_is(space, chance):
+    # It is not asked for what is believed.
+    space = ct.Space(tuple(parameter.without_prior for parameter in space))
     history = History(space, LOSS)
     for number in range(3):
         values = space.assign(lambda parameter: parameter.from_unit(chance.random()))
@@ -91,6 +94,30 @@ def test_larger_scores_are_shown_as_smaller_values_and_every_end_as_what_it_was(
     }
     assert [trial.state.name for trial in trials] == [wanted[trial.status] for trial in history]
     assert [trial.value for trial in trials] == [None if trial.score is None else -trial.score for trial in history]
+
+
+def test_a_belief_is_tried_by_the_first_trial_that_has_the_parameter():
+    space = ct.Space(
+        (
+            ct.Float("rate", 1e-5, 1.0, sampling="log", prior=0.02),
+            ct.Int("width", 0, 90, step=10, prior=38),
+            ct.Choice("kind", ["flat", "deep"]),
+            ct.Int("layers", 1, 50, prior=7, conditions=(Condition("kind", ("deep",)),)),
+        )
+    )
+    history = run_search(ct.OptunaOracle(TPE), space, curves(lambda values, epoch: values["rate"]), max_trials=15)
+    assert (history[0].values["rate"], history[0].values["width"]) == (0.02, 40)
+    assert all(trial.values["rate"] != 0.02 for trial in history[1:])
+    assert next(trial.values["layers"] for trial in history if "layers" in trial.values) == 7
+    assert len({trial.values.get("layers") for trial in history}) > 3
+
+
+def test_a_belief_that_only_the_function_shows_is_tried_first(tmp_path):
+    oracle = ct.OptunaOracle(TPE)
+    tuner = ct.Tuner(oracle, lambda hp: hp.Float("x", 0, 1, prior=0.7), max_trials=3, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert [trial.values["x"] for trial in tuner.history].index(0.7) == 0
+    assert len({trial.values["x"] for trial in tuner.history}) == 3
 
 
 # -- samplers --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from choritsu.chance import derive, unit
 from choritsu.decisions import Decision, Fill
 from choritsu.oracles.random import first_untried
-from choritsu.space import Parameter, Space, drawn
+from choritsu.space import Parameter, Space, canonical, drawn
 from choritsu.space.axes import LogIntegers
 from choritsu.trials import History, Status, Trial
 
@@ -33,8 +33,9 @@ class OptunaOracle:
     A sampler draws from a generator that lives on, which no restart could give back. So a new one is made for each
     suggestion, with a seed drawn from (seed, trial number), and learns from a study that is made of the history: what
     is completed with its score (the smaller the better), what runs as running, and what failed as failed. Conditions
-    are followed in order. Samplers that learn from notes which they leave with each trial (CMA-ES, NSGA, QMC) are led
-    through all trials once more for that, which takes time in proportion to their number.
+    are followed in order. What is believed (`prior`) is tried by the first trial that has the parameter, and the
+    sampler hears of it by what came out. Samplers that learn from notes which they leave with each trial (CMA-ES, NSGA,
+    QMC) are led through all trials once more for that, which takes time in proportion to their number.
 
     The sampler sees each parameter as its place on its axis: the unit interval where it is continuous, else the number
     of its value. Logarithms and steps are taken care of by that, and any value can be chosen.
@@ -59,7 +60,7 @@ class OptunaOracle:
 
     sampler: Callable[..., optuna.samplers.BaseSampler]
     seed: int = 0
-    fill: ClassVar[Fill] = "draw"
+    fill: ClassVar[Fill] = "believe"
 
     def __post_init__(self) -> None:
         if not callable(self.sampler):
@@ -73,6 +74,7 @@ class OptunaOracle:
     def suggest(self, history: History, number: int) -> Decision:
         """Ask for a combination that was not tried yet; `Done` when none is left."""
         studied = cache(lambda: self._studied(history))
+        leading = _untried_beliefs(history)
 
         def draw(attempt: int) -> dict[str, Any]:
             if attempt >= ASKED:
@@ -81,7 +83,11 @@ class OptunaOracle:
                 study = studied()
                 study.sampler = self._made(number, attempt)
                 asked = study.ask()
-                return history.space.assign(lambda parameter: _suggested(asked, parameter))
+                return history.space.assign(
+                    lambda parameter: (
+                        parameter.believed if parameter in leading and not attempt else _suggested(asked, parameter)
+                    )
+                )
 
         return first_untried(history, draw, choice=lambda: unit(self.seed, number, "remaining"))
 
@@ -107,6 +113,19 @@ class OptunaOracle:
     def _made(self, number: int, attempt: int) -> optuna.samplers.BaseSampler:
         with quiet():
             return self.sampler(seed=derive(self.seed, "optuna", number, attempt))
+
+
+def _untried_beliefs(history: History) -> frozenset[Parameter]:
+    """Give the parameters whose believed value no trial has had."""
+    return frozenset(
+        parameter
+        for parameter in history.space
+        if parameter.has_prior
+        and not any(
+            parameter.name in trial.values and canonical(trial.values[parameter.name]) == canonical(parameter.believed)
+            for trial in history
+        )
+    )
 
 
 def _check(sampler: Any) -> None:
