@@ -61,7 +61,9 @@ def test_in_any_other_space_only_what_it_allows_is_left(earlier, new, chance):
 def test_what_the_new_space_lacks_is_left_out(space, chance, data):
     values = space.assign(lambda parameter: parameter.from_unit(chance.random()))
     kept = data.draw(st.sets(st.sampled_from(sorted(space.names)))) if len(space) else set()
-    unconditional = Space(tuple(item for item in space if item.name in kept and not item.conditions))
+    # Of a name that is defined twice, the value may be that of the definition left out.
+    once = [item for item in space if len(space.named(item.name)) == 1]
+    unconditional = Space(tuple(item for item in once if item.name in kept and not item.conditions))
     wanted = {item.name: values[item.name] for item in unconditional}
     assert same(in_words_of(unconditional, values) or {}) == same(wanted)
 
