@@ -304,6 +304,24 @@ def test_a_belief_in_none_is_tried_first(tmp_path):
     assert BayesianOptimization().suggest(History(space, LOSS), 0).values["depth"] is None
 
 
+def test_a_belief_in_none_is_not_held_to_be_tried_where_the_parameter_was_absent():
+    depth = Choice("depth", (*range(20), None), prior=None, conditions=(Condition("kind", ("a",)),))
+    history = History(Space((Choice("kind", ("a", "b")), depth)), LOSS).after(Claimed(0, 0, {"kind": "b"}))
+    for seed in range(6):
+        assert BayesianOptimization(seed=seed).suggest(history, 1).values == {"kind": "a", "depth": None}
+
+
+def test_a_belief_may_lead_to_another_definition_of_a_name():
+    layers = [Int("layers", low, low, conditions=(Condition("kind", (kind,)),)) for kind, low in (("a", 1), ("b", 5))]
+    space = Space((Choice("kind", ("a", "b"), prior="b"), *layers, Float("x", 0, 1)))
+    history = History(space, LOSS)
+    for number in range(4):
+        decision = BayesianOptimization().suggest(history, number)
+        assert misfit(decision.values, space) == ""
+        history = history.after(Claimed(number, 0, decision.values))
+    assert history[0].values["layers"] == 5
+
+
 def test_a_belief_between_the_steps_stands_for_the_nearest_value():
     space = Space((Int("x", 0, 10, step=4, prior=3), Float("y", 0, 1, step=0.25, prior=0.6)))
     assert BayesianOptimization().suggest(History(space, LOSS), 0).values == {"x": 4, "y": 0.5}

@@ -12,7 +12,7 @@ from choritsu.decisions import Decision, Fill, Start
 from choritsu.oracles.precedents import Precedents
 from choritsu.oracles.quasirandom import QuasiRandom
 from choritsu.oracles.random import Random, looks_around
-from choritsu.space import Parameter, Space, untried
+from choritsu.space import UNSAID, Parameter, Space, untried
 from choritsu.trials import History, Status
 
 if TYPE_CHECKING:
@@ -108,16 +108,19 @@ class BayesianOptimization:
             return decision
         from choritsu.oracles.bayesian.beliefs import near
 
+        # By definition, since a belief may lead to another one of the same name.
+        drawn: dict[str, Any] = {}
+        history.space.assign(lambda parameter: drawn.setdefault(parameter.key, decision.values[parameter.name]))
+
         def assigned(believe: Callable[[Parameter], Any]) -> dict[str, Any]:
             def choose(parameter: Parameter) -> Any:
-                drawn = decision.values.get(parameter.name, parameter.start)
-                return believe(parameter) if parameter.key in keys else drawn
+                return believe(parameter) if parameter.key in keys else drawn.get(parameter.key, parameter.start)
 
             return history.space.assign(choose)
 
         values = assigned(lambda parameter: parameter.believed)
         named = {parameter.name for parameter in history.space.active(values) if parameter.key in keys}
-        if any(all(trial.values.get(name) == values[name] for name in named) for trial in history):
+        if any(all(trial.values.get(name, UNSAID) == values[name] for name in named) for trial in history):
             values = assigned(lambda parameter: near(parameter, unit(self.seed, number, parameter.name)))
         return decision if history.tried.covers(values) else Start(values)
 
