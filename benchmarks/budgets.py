@@ -167,7 +167,10 @@ def main() -> None:
             goal = goal or best
             reached = next((done for done, score in curve if score >= goal), float("inf"))
             found.setdefault(name, []).append((len(curve), best, reached))
-            print(f"seed {seed}  {name:30}  {len(curve):4} epochs  best {best:.4f}  random's best after {reached}", flush=True)
+            print(
+                f"seed {seed}  {name:30}  {len(curve):4} epochs  best {best:.4f}  random's best after {reached}",
+                flush=True,
+            )
     print(f"\n{images.name}, {len(images.train[0]):,} images, medians of {given.seeds} seeds")
     for name, runs in found.items():
         epochs, best, reached = (statistics.median(column) for column in zip(*runs, strict=True))

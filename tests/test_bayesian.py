@@ -24,7 +24,7 @@ from choritsu.oracles.bayesian.surrogate import Surrogate
 from choritsu.space import Boolean, Choice, Condition, Float, Int, Space, drawn
 from choritsu.testing.oracles import SPACES, misfit, same
 from choritsu.testing.virtual import curves, run_search
-from choritsu.trials import Claimed, Failed, Finished, History, Objective, Result, Status
+from choritsu.trials import Claimed, Failed, Finished, History, Objective, Result, Rung, Status, Trial
 
 from .strategies import spaces
 
@@ -206,6 +206,24 @@ def test_inside_brackets_it_learns_from_every_rung():
         return np.mean([mixed(trial.values) for trial in history[9:]])
 
     assert late(BayesianOptimization(seed=0)) < 0.5 * late(Random(0))
+
+
+def test_it_foretells_who_begins_slowly_and_ends_well():
+    """Small x are better after an epoch, and large ones after nine, as whole trainings have shown."""
+    oracle = BayesianOptimization(seed=0)
+
+    def trained(number, x, *budgets):
+        rungs = tuple(Rung(until, x * (1 - until / 5)) for until in budgets)
+        return Trial(number, Status.COMPLETED, {"x": x}, {"x": x}, until=budgets[-1], rungs=rungs)
+
+    whole = [trained(number, x, 1, 3, 9) for number, x in enumerate((0.1, 0.3, 0.5, 0.7, 0.9))]
+    paused = [trained(5, 0.2, 1), trained(6, 0.8, 1)]
+    history = History(Space((Float("x", 0.0, 1.0),)), LOSS, (*whole, *paused))
+    told = oracle.forecast(history)
+    assert set(told) == set(range(7))
+    assert told[6] < told[5]
+    assert oracle.forecast(history) == told
+    assert oracle.forecast(History(history.space, LOSS)) == {}
 
 
 def test_what_has_paused_promises_less_than_what_was_never_tried():

@@ -65,7 +65,8 @@ def epochs_of(store):
 def searched(oracle, space=LINE, curve=line, **given):
     """Run a search; give its history and how many epochs were trained."""
     store = MemoryStore()
-    history = run_search(oracle, space, curves(curve, seconds=given.pop("seconds", 1.0)), store=store, **given)
+    function = curves(curve, seconds=given.pop("seconds", 1.0), epochs=given.pop("epochs", None))
+    history = run_search(oracle, space, function, store=store, **given)
     return history, epochs_of(store)
 
 
@@ -598,6 +599,75 @@ def test_asha_counts_what_failed_as_the_worst():
     assert isinstance(oracle.suggest(history, 3), Start)
     assert oracle.suggest(history.after(Failed(1, 0, {}, "no memory")), 3) == Promote(2, 3)
     assert isinstance(oracle.suggest(history.after(Refused(1, 0, {})), 3), Start)
+
+
+# -- forecasts -------------------------------------------------------------------------------------
+
+
+def slow_starters(values, epoch):
+    """Rank trials by x at first and the other way round in the end."""
+    return values["x"] + (1 - 2 * values["x"]) * epoch / 8
+
+
+@dataclass(frozen=True)
+class Foreteller(Random):
+    """Knows where trials end."""
+
+    def forecast(self, history):
+        return {trial.number: slow_starters(trial.values, 8) for trial in history if trial.rungs}
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_who_is_foretold_to_become_good_goes_on_in_hyperband(slots):
+    def ends(oracle):
+        made = Hyperband(max_epochs=9, oracle=oracle)
+        history, epochs = searched(made, curve=slow_starters, slots=slots)
+        firsts = [trial for trial in history if trial.rungs[0].until == 1]
+        return firsts, [trial for trial in firsts if trial.rungs[-1].until == 9], epochs
+
+    firsts, (winner,), epochs = ends(Foreteller(seed=3))
+    assert winner.values["x"] == max(trial.values["x"] for trial in firsts)
+    firsts, (other,), _ = ends(Random(seed=3))
+    assert other.values["x"] == min(trial.values["x"] for trial in firsts)
+    assert epochs == cost(Hyperband(max_epochs=9).brackets)
+
+
+def test_states_are_kept_while_forecasts_may_change():
+    """Of nine that have paused, three go on; who they are is settled once all three places are taken."""
+    history = History(LINE, LOSS)
+    for number in range(9):
+        history = history.after_all([Claimed(number, 0, {"x": number / 9}, until=1), finished(number, 0, number)])
+    foretelling, ranking = Hyperband(max_epochs=9, oracle=Foreteller()), Hyperband(max_epochs=9)
+    assert foretelling.promotable(history) == set(range(9))
+    assert ranking.promotable(history) == {0, 1, 2}
+    for number in (8, 7, 6):
+        assert foretelling.suggest(history, 9) == Promote(number, 3)
+        history = history.after_all([Claimed(number, 1, {"x": number / 9}, until=3), finished(number, 1, number)])
+    assert foretelling.promotable(history) == {6, 7, 8}
+
+
+def test_where_nothing_is_foretold_trials_go_on_by_rank():
+    class Silent(Foreteller):
+        def forecast(self, history):
+            return {}
+
+    silent, _ = searched(Hyperband(max_epochs=27, oracle=Silent(seed=1)), curve=crossing)
+    ranked, _ = searched(Hyperband(max_epochs=27, oracle=Random(seed=1)), curve=crossing)
+    assert silent == ranked
+
+
+def test_who_waits_is_asked_again_only_once_something_has_changed():
+    asked = []
+
+    @dataclass(frozen=True)
+    class Waiting(Random):
+        def suggest(self, history, number):
+            asked.append(number)
+            return Wait() if history.having(Status.RUNNING) else super().suggest(history, number)
+
+    history, epochs = searched(Waiting(), slots=2, max_trials=4, epochs=50)
+    assert (len(history), epochs) == (4, 200)
+    assert len(asked) == 2 * 4 - 1
 
 
 # -- both ------------------------------------------------------------------------------------------

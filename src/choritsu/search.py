@@ -217,6 +217,8 @@ class Search:
         self._heartbeat = heartbeat
         self._held: dict[int, int] = {}
         self._history = store.history()
+        #: What the oracle has waited for to change: it may take its time for an answer, and reports come often.
+        self._awaited: History | None = None
         self._failures = 0
         self._refusals = 0
         self._too_many: TooManyFailuresError | None = None
@@ -285,6 +287,8 @@ class Search:
             if self._halt.reason is not None:
                 return Done(self._halt.reason)
             history = self._declare_lost()
+            if history is self._awaited:
+                return None
             match next_step(history, self._plan):
                 case Resume(trial):
                     self._claim(_again(trial, trial.until), history)
@@ -295,6 +299,7 @@ class Search:
                 case Start(values, until):
                     self._claim(Claimed(len(history), 0, values, until=until), history)
                 case Wait():
+                    self._awaited = history
                     return None
                 case Done() as done:
                     # What another process is running may yet be lost, and is then ours to finish.

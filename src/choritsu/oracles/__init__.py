@@ -3,6 +3,7 @@
 from choritsu.oracles.asha import ASHA as ASHA
 from choritsu.oracles.base import Budgeted as Budgeted
 from choritsu.oracles.base import Curves as Curves
+from choritsu.oracles.base import Forecasting as Forecasting
 from choritsu.oracles.base import Horizon as Horizon
 from choritsu.oracles.base import Oracle as Oracle
 from choritsu.oracles.base import Stopper as Stopper

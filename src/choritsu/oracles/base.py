@@ -63,6 +63,20 @@ class Budgeted(Oracle, Protocol):
         ...
 
 
+@runtime_checkable
+class Forecasting(Oracle, Protocol):
+    """An oracle that foretells what trials trained in part will come to."""
+
+    def forecast(self, history: History) -> Mapping[int, float]:
+        """Foretell the scores of whole trainings.
+
+        Returns:
+            By number, for trials that have paused at a rung: the lower, the better. Numbers can only be compared
+            with each other. Empty where nothing can be foretold.
+        """
+        ...
+
+
 class Stopper(Protocol):
     """Says whether a running trial is worth going on with. A frozen dataclass, like an oracle."""
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 from choritsu.decisions import Decision, Done, Fill, Promote, Start, Wait
-from choritsu.oracles.base import Budgeted, Horizon, Oracle
+from choritsu.oracles.base import Budgeted, Forecasting, Horizon, Oracle
 from choritsu.oracles.random import Random
 from choritsu.trials import History, Objective, Status, Trial
 
 #: The rungs of a bracket, lowest first: how many trials reach each, and the epoch to which they are trained there.
 Bracket: TypeAlias = tuple[tuple[int, int], ...]
+
+#: Puts those trials first that are to go on first.
+Ranking: TypeAlias = Callable[[Sequence[Trial]], Sequence[Trial]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class Hyperband:
     goes on, rounded up, by rank; ties go to the older trial. A trial goes on as soon as no result still to come can
     take its place from it, so that the same trials go on whatever the number of workers and the order in which they
     end. What failed holds its place as the worst. While nothing of a bracket can go on, the next one begins.
+
+    With an `oracle` that foretells what trials will come to, such as `BayesianOptimization`, that takes the place of
+    what they have reached: who begins slowly goes on, where others like it became good. What is foretold changes with
+    each result, and so does, with several workers, who goes on.
 
     Args:
         max_epochs: to how many epochs the best are trained.
@@ -91,6 +99,7 @@ class Hyperband:
     def suggest(self, history: History, number: int) -> Decision:
         """Begin a trial of the first bracket that is not full, or let the best of one go on."""
         drawn: Decision | None = None
+        ranking = ranking_by(self._draws, history)
         for race in self._races(history):
             to_come = race.vacant
             if to_come:
@@ -99,7 +108,7 @@ class Hyperband:
                     return Start(drawn.values, race.bracket[0][1])
                 if isinstance(drawn, Done) and not _discovering(history):
                     to_come = 0
-            promotion = race.promotion(to_come)
+            promotion = race.promotion(to_come, ranking)
             if promotion is not None:
                 return promotion
         if isinstance(drawn, Wait) or history.having(Status.RUNNING, Status.INTERRUPTED):
@@ -111,7 +120,8 @@ class Hyperband:
 
     def promotable(self, history: History) -> frozenset[int]:
         """Give the numbers of the paused trials that may yet go on; the state of all others can be deleted."""
-        return frozenset(number for race in self._races(history) for number in race.promotable())
+        foretold = isinstance(self._draws, Forecasting)
+        return frozenset(number for race in self._races(history) for number in race.promotable(foretold=foretold))
 
     @property
     def _draws(self) -> Oracle:
@@ -147,7 +157,7 @@ class _Race:
     def vacant(self) -> int:
         return self.bracket[0][0] - len(self.trials)
 
-    def promotion(self, to_come: int) -> Promote | None:
+    def promotion(self, to_come: int, ranking: Ranking) -> Promote | None:
         """Give the next trial to go on, of the highest rung that has one; `to_come` more will begin."""
         found: Promote | None = None
         standings = self._standings()
@@ -156,17 +166,23 @@ class _Race:
             places = _up(places, self.factor)
             here, above = standings[epochs], standings[more].entered
             unknown = to_come + here.running
-            if above < places:
+            if above < places and unknown < places:
                 # Whatever those still unknown reach, so many of the best are certain to go on.
-                certain = here.ranked[: max(places - unknown, 0)]
+                certain = ranking(here.ranked)[: places - unknown]
                 found = next((Promote(trial.number, more) for trial in certain if reached(trial) < more), found)
             to_come = max(min(places, len(here.ranked) + unknown) - above, 0)
         return found
 
-    def promotable(self) -> Iterator[int]:
+    def promotable(self, *, foretold: bool) -> Iterator[int]:
+        """Give the trials that may yet go on; where their ranks are foretold, these may still change."""
         standings = self._standings()
         for (_, epochs), (places, more) in pairwise(self.bracket):
-            for trial in standings[epochs].ranked[:places]:
+            ranked = standings[epochs].ranked
+            if not foretold:
+                ranked = ranked[:places]
+            elif standings[more].entered >= places:
+                continue
+            for trial in ranked:
                 if reached(trial) < more:
                     yield trial.number
 
@@ -208,6 +224,22 @@ def standings_of(objective: Objective, trials: Iterable[Trial], budgets: Iterabl
         epochs: Standing([trial for _, _, trial in sorted(those)], entered[epochs], running[epochs])
         for epochs, those in scored.items()
     }
+
+
+def ranking_by(oracle: Oracle, history: History) -> Ranking:
+    """Give the order in which trials go on: as they stand, or as the oracle foretells, if it does.
+
+    It is only asked once a trial may go on, and then once.
+    """
+    if not isinstance(oracle, Forecasting):
+        return lambda standing: standing
+    foretold = cache(lambda: oracle.forecast(history))
+
+    def ranked(standing: Sequence[Trial]) -> Sequence[Trial]:
+        # Of two that promise as much, and where nothing is foretold, the one goes first that stands better.
+        return sorted(standing, key=lambda trial: foretold().get(trial.number, math.inf))
+
+    return ranked
 
 
 def check_budgets(oracle: Any, **least: int) -> None:

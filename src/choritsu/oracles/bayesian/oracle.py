@@ -73,22 +73,60 @@ class BayesianOptimization:
     def suggest(self, history: History, number: int) -> Decision:
         """Give the combination that promises the greatest improvement; `Done` when none is left."""
         # Only here, since they bring NumPy and SciPy.
-        from choritsu.oracles.bayesian.conditions import inferred
-        from choritsu.oracles.bayesian.encoding import Encoding
-        from choritsu.oracles.bayesian.observations import observations, precedents, weighed
+        from choritsu.oracles.bayesian.observations import observations, weighed
 
-        asked = [trial.values for trial in history.having(Status.COMPLETED)]
-        encoding = Encoding(inferred(history.space, asked))
         objective = history.objective
         seen = (
             weighed(history, self._weights(number, len(objective.parts))) if objective.pareto else observations(history)
         )
-        earlier = [known for each in self.precedents if (known := precedents(each, history.space))]
-        taught = any(one.is_finite for one in seen) or bool(earlier)
-        first = 0 if earlier else self._first(len(encoding.varied))
-        if looks_around(history) or not taught or not encoding.varied or len(history) < first:
+        encoding, earlier = self._encoding(history), self._earlier(history)
+        if looks_around(history) or not self._is_taught(history, encoding, seen, earlier):
             return self._spread(history, number)
         return self._promising(history, number, encoding, seen, earlier)
+
+    def forecast(self, history: History) -> Mapping[int, float]:
+        """Foretell the scores of whole trainings, on the model's scale; empty before the model is asked.
+
+        With a Pareto objective nothing is foretold.
+        """
+        from threadpoolctl import threadpool_limits
+
+        from choritsu.oracles.bayesian.observations import observations
+        from choritsu.oracles.bayesian.surrogate import Surrogate
+
+        paused = [trial for trial in history.completed if trial.rungs]
+        if history.objective.pareto or not paused:
+            return {}
+        seen, encoding, earlier = observations(history), self._encoding(history), self._earlier(history)
+        if not self._is_taught(history, encoding, seen, earlier):
+            return {}
+        with threadpool_limits(1, "blas"):
+            surrogate = Surrogate.learned(encoding, seen, earlier=earlier)
+            means = surrogate.expected(encoding.points(trial.values for trial in paused))
+        return dict(zip((trial.number for trial in paused), means.tolist(), strict=True))
+
+    def _encoding(self, history: History) -> Encoding:
+        from choritsu.oracles.bayesian.conditions import inferred
+        from choritsu.oracles.bayesian.encoding import Encoding
+
+        return Encoding(inferred(history.space, [trial.values for trial in history.having(Status.COMPLETED)]))
+
+    def _earlier(self, history: History) -> list[list[Observation]]:
+        from choritsu.oracles.bayesian.observations import precedents
+
+        return [known for each in self.precedents if (known := precedents(each, history.space))]
+
+    def _is_taught(
+        self,
+        history: History,
+        encoding: Encoding,
+        seen: Sequence[Observation],
+        earlier: Sequence[Sequence[Observation]],
+    ) -> bool:
+        """Tell whether there is enough to learn from, and something to tell about."""
+        first = 0 if earlier else self._first(len(encoding.varied))
+        known = any(one.is_finite for one in seen) or bool(earlier)
+        return known and bool(encoding.varied) and len(history) >= first
 
     def _weights(self, number: int, objectives: int) -> NDArray[np.float64]:
         """Draw how much each objective counts for this trial, all mixtures being equally likely."""

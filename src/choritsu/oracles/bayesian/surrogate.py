@@ -94,6 +94,11 @@ class Surrogate:
             tuple(own.min(axis=1).tolist() if own.size else means.mean(axis=1).tolist()),
         )
 
+    def expected(self, points: Floats) -> Floats:
+        """Give the mean of what the models expect of whole trainings at settled points, one a row."""
+        coordinates = _in_context(self.encoding, points, self.context)
+        return np.asarray(np.mean([model.at(coordinates)[0] for model in self.models], axis=0))
+
     def promise(self, points: Floats) -> Floats:
         """Give the logarithm of the improvement that the models expect of settled points, one a row."""
         coordinates = _in_context(self.encoding, points, self.context)
