@@ -646,6 +646,17 @@ def test_states_are_kept_while_forecasts_may_change():
     assert foretelling.promotable(history) == {6, 7, 8}
 
 
+@pytest.mark.parametrize("slots", [1, 4])
+def test_who_is_foretold_to_become_good_goes_on_in_asha(slots):
+    def middle(oracle):
+        made = ASHA(max_epochs=9, oracle=oracle)
+        history, _ = searched(made, curve=slow_starters, slots=slots, max_trials=60)
+        return sorted(trial.values["x"] for trial in history if len(trial.rungs) > 1)[10]
+
+    assert middle(Foreteller(seed=3)) > 0.6
+    assert middle(Random(seed=3)) < 0.4
+
+
 def test_where_nothing_is_foretold_trials_go_on_by_rank():
     class Silent(Foreteller):
         def forecast(self, history):

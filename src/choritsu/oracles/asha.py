@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from choritsu.decisions import Decision, Done, Fill, Promote, Start, Wait
 from choritsu.oracles.base import Horizon, Oracle
-from choritsu.oracles.hyperband import check_budgets, placed, reached, standings_of
+from choritsu.oracles.hyperband import check_budgets, placed, ranking_by, reached, standings_of
 from choritsu.oracles.random import Random
 from choritsu.trials import History, Status
 
@@ -20,6 +20,9 @@ class ASHA:
     No worker ever waits for others. Of the trials that have reached a budget, the best one in `factor`, rounded down,
     go on to the next, ties going to the older trial; what failed on its way there counts as the worst. Once nothing
     new is left to try and nothing runs, the share is rounded up, so that the best is trained to the end.
+
+    With an `oracle` that foretells what trials will come to, such as `BayesianOptimization`, the best are those of
+    which it expects most; as that changes with each result, somewhat more than one in `factor` go on.
 
     Args:
         max_epochs: to how many epochs the best are trained.
@@ -106,10 +109,11 @@ class ASHA:
 
     def _promotions(self, history: History, *, last: bool) -> Iterator[Promote]:
         standings = standings_of(history.objective, placed(history), self.budgets)
+        ranking = ranking_by(self._draws, history)
         for epochs, more in reversed(list(pairwise(self.budgets))):
             here = standings[epochs]
             ended = here.entered - here.running
             share = (ended + (self.factor - 1 if last else 0)) // self.factor
-            for trial in here.ranked[:share]:
+            for trial in ranking(here.ranked)[:share] if share else ():
                 if reached(trial) < more:
                     yield Promote(trial.number, more)
