@@ -384,14 +384,14 @@ def test_database_that_another_program_has_just_begun_is_refused(tmp_path):
 
 def test_newer_store_is_refused(tmp_path):
     fill(tmp_path, 1)
-    make_sqlite(tmp_path / "search.db", "PRAGMA user_version = 4")
+    make_sqlite(tmp_path / "search.db", "PRAGMA user_version = 5")
     refused(tmp_path, NewerStoreError, "upgrade")
 
 
 def test_newer_store_whose_version_is_not_in_the_file_yet_is_refused(tmp_path):
     fill(tmp_path, 1)
     with closing(sqlite3.connect(tmp_path / "search.db", isolation_level=None)) as connection:
-        connection.execute("PRAGMA user_version = 4")
+        connection.execute("PRAGMA user_version = 5")
         with pytest.raises(NewerStoreError, match="upgrade"):
             open_sql_store(tmp_path)
 
@@ -661,7 +661,7 @@ def test_file_says_whose_it_is(tmp_path):
     fill(tmp_path, 1)
     assert (tmp_path / "search.db").read_bytes()[68:72] == b"chor"
     with closing(sqlite3.connect(tmp_path / "search.db")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 

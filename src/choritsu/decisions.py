@@ -38,6 +38,17 @@ class Promote:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """Let a completed trial be trained once more, with another seed.
+
+    Args:
+        number: the trial's.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Wait:
     """Nothing can be decided until a running trial reports."""
 
@@ -56,9 +67,15 @@ class Continue:
 
 @dataclass(frozen=True)
 class Stop:
-    """End the trial here; what it has reached counts."""
+    """End the trial here; what it has reached counts.
+
+    Args:
+        reason: why, to a person.
+        taken: whether another process has taken the trial over, so that nothing of this attempt counts.
+    """
 
     reason: str = ""
+    taken: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,5 +83,5 @@ class Pause:
     """Save the trial's state and leave it; it is taken up again from there."""
 
 
-Decision: TypeAlias = Start | Promote | Wait | Done
+Decision: TypeAlias = Start | Promote | Repeat | Wait | Done
 Answer: TypeAlias = Continue | Stop | Pause

@@ -160,6 +160,8 @@ def _values(values: Mapping[str, Any]) -> str:
 def beginning(claim: Claimed, history: History) -> str:
     """Say in one line what begins, or goes on."""
     trial = history[claim.number]
+    if claim.executions is not None:
+        return f"Trial {claim.number} once more, with another seed (execution {claim.executions})"
     if trial.rungs:
         return f"Trial {claim.number} goes on, from epoch {trial.rungs[-1].until} to {claim.until}"
     again = f" (attempt {claim.attempt + 1})" if claim.attempt else ""
@@ -184,6 +186,8 @@ def outcome(event: Event, history: History, objective: Objective) -> str | None:
             elif history.best is not None:
                 parts.append(f"best so far {number(history.best.score or 0.0)} (trial {history.best.number})")
             return f"Trial {event.number}: " + " · ".join(parts)
+        case Failed(message=why) | Refused(message=why) if history[event.number].result is not None:
+            return f"Trial {event.number}: failed, {why}; what it had reached before counts"
         case Failed(final=True):
             return f"Trial {event.number}: failed, {event.message}"
         case Failed():
@@ -370,7 +374,7 @@ class LiveDisplay:
 
     def _epochs(self, running: _Running) -> str:
         epochs = running.claim.until or self._facts.epochs
-        total = epochs * self._facts.executions if epochs else None
+        total = epochs * (running.claim.executions or self._facts.executions) if epochs else None
         if not running.reported:
             return ""
         return f"epoch {running.reported} of {total}" if total else f"epoch {running.reported}"

@@ -50,6 +50,7 @@ class Job:
         failures: how many attempts ended with an error before.
         until: after how many epochs, counted from the trial's beginning, it pauses; None for never.
         horizon: how many epochs its schedules are made for; None where the training itself says it.
+        executions: how often the trial is to have been trained in all; None for as often as all.
     """
 
     number: int
@@ -67,6 +68,7 @@ class Job:
     failures: int = 0
     until: int | None = None
     horizon: int | None = None
+    executions: int | None = None
 
 
 def as_number(name: str, value: Any) -> float:
@@ -101,7 +103,9 @@ class RunningTrial:
         attempt: how many times the trial was begun before.
         until: after how many epochs, counted from its very beginning, it pauses; None for never.
         horizon: how many epochs its schedules are made for; None where the training itself says it.
+        executions: how often it is to have been trained in all, by this attempt; None for as often as all.
         stopped: whether it is to end here, what it has reached being its result.
+        taken: whether it is to end here because another process goes on with it.
         pausing: whether it is to leave at once, to be taken up again.
         cut: whether the execution has left off at `until`, with more to train.
     """
@@ -122,7 +126,9 @@ class RunningTrial:
         self.reports: list[Report] = []
         self.until = job.until
         self.horizon = job.horizon
+        self.executions = job.executions
         self.stopped = False
+        self.taken = False
         self.pausing = False
         self.cut = False
         #: Gives what was seen of the training besides what is reported, by name.
@@ -209,8 +215,8 @@ class RunningTrial:
         report = Report(self.execution, epoch, numbers_told, self._clock())
         self.reports.append(report)
         match self._emit(Reported(self.number, self.attempt, report)):
-            case Stop():
-                self.stopped = True
+            case Stop(taken=taken):
+                self.stopped, self.taken = True, taken
             case Pause():
                 self.pausing = True
             case Continue():

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from choritsu.decisions import Answer, Continue, Decision, Done, Pause, Promote, Start, Stop, Wait
+from choritsu import racing
+from choritsu.decisions import Answer, Continue, Decision, Done, Pause, Promote, Repeat, Start, Stop, Wait
 from choritsu.errors import StoreError, TooManyFailuresError
 from choritsu.executors import Executor
 from choritsu.halting import Halt, leaving
@@ -82,6 +83,7 @@ class Plan:
         stopper: ends trials that are not worth going on with; None to let all run to their end.
         max_epochs_total: how many epochs are trained in all, earlier runs included; None for no limit.
         patience: after this many trials in a row that were no better than the best before them, the search ends.
+        repeats: whether trials that may be the best are trained more than once.
     """
 
     oracle: Oracle
@@ -99,6 +101,7 @@ class Plan:
     stopper: Stopper | None = None
     max_epochs_total: int | None = None
     patience: int | None = None
+    repeats: bool = False
 
     def trial_directory(self, number: int) -> Path:
         """Give the place of a trial's own files."""
@@ -133,7 +136,7 @@ Watch: TypeAlias = Callable[[Event, History], None]
 
 
 def next_step(history: History, plan: Plan) -> Step:
-    """Say what to do next: first what was interrupted, then what was enqueued, then what the oracle says.
+    """Say what to do next: what was interrupted, a repeat that is due, what was enqueued, what the oracle says.
 
     Example:
         >>> from choritsu.oracles import Random
@@ -144,6 +147,17 @@ def next_step(history: History, plan: Plan) -> Step:
     interrupted = history.having(Status.INTERRUPTED)
     if interrupted:
         return Resume(interrupted[0])
+    again = racing.contender(history) if plan.repeats else None
+    if again is not None:
+        return Repeat(again)
+    # Who is being trained once more counts with what it had before.
+    step = _new_step(history.settled, plan)
+    if plan.repeats and isinstance(step, Done) and not history.having(Status.RUNNING):
+        again = racing.contender(history, over=True)
+    return step if again is None else Repeat(again)
+
+
+def _new_step(history: History, plan: Plan) -> Step:
     if plan.patience is not None and _fruitless(history) >= plan.patience:
         return Done(f"{plan.patience} trials in a row were no better than the best before them (patience)")
     counted = len(history) - len(history.having(Status.REFUSED))
@@ -172,11 +186,11 @@ def _waited(decision: Decision, history: History) -> Decision:
 
 
 def _fruitless(history: History) -> int:
-    """Count the completed trials since the best one, in the order in which they ended."""
+    """Count the completed trials since the best one, in the order in which they first completed."""
     if history.best is None:
         return 0
     best = history.best
-    return sum((trial.ended or 0.0, trial.number) > (best.ended or 0.0, best.number) for trial in history.completed)
+    return sum((trial.reached or 0.0, trial.number) > (best.reached or 0.0, best.number) for trial in history.completed)
 
 
 class Search:
@@ -294,6 +308,9 @@ class Search:
                     self._claim(_again(trial, trial.until), history)
                 case Promote(number, until):
                     self._claim(_again(history[number], until), history)
+                case Repeat(number):
+                    trial = history[number]
+                    self._claim(replace(_again(trial, trial.until), executions=racing.asked(trial) + 1), history)
                 case Enqueued(values, until):
                     self._claim(Claimed(len(history), 0, values, enqueued=True, until=until), history)
                 case Start(values, until):
@@ -327,10 +344,12 @@ class Search:
                 override=self._plan.override,
                 tune_new_entries=self._plan.tune_new_entries,
                 allow_new_entries=self._plan.allow_new_entries,
-                retries_left=self._plan.max_retries - failures,
+                # A retry has another seed, and begins anew; what is trained once more has a score already.
+                retries_left=0 if claim.executions is not None else self._plan.max_retries - failures,
                 failures=failures,
                 until=claim.until,
                 horizon=self._plan.horizon(claim.until),
+                executions=claim.executions,
             )
         )
 
@@ -345,7 +364,7 @@ class Search:
         if not isinstance(event, Reported):
             return Continue()
         if not written:
-            return Stop("another process has taken this trial over")
+            return Stop("another process has taken this trial over", taken=True)
         if self._follows:
             self._follow(event)
         return self._answer(event)
@@ -365,7 +384,8 @@ class Search:
             self._halt.ask(f"max_epochs_total={limit} epochs are trained")
         if self._halt.reason is not None:
             return Pause()
-        if self._plan.stopper is None:
+        if self._plan.stopper is None or self._history[event.number].executions is not None:
+            # Cut short, a repeat would make the mean of a trial worse that is among the best.
             return Continue()
         self._catch_up()
         return self._plan.stopper.decide(self._history, self._curves, event)
@@ -384,6 +404,9 @@ class Search:
         self._watch(event, self._history)
 
     def _count(self, event: Event) -> None:
+        if isinstance(event, Failed | Refused) and self._history[event.number].executions is not None:
+            # Nothing is lost but a repeat.
+            return
         match event:
             case Finished():
                 self._failures = self._refusals = 0
@@ -443,7 +466,9 @@ class Search:
 
 
 def _again(trial: Trial, until: int | None) -> Claimed:
-    return Claimed(trial.number, trial.attempt + 1, trial.suggested, trial.enqueued, until=until)
+    # What the function drew for itself the first time is the same when it is trained once more.
+    values = {**trial.suggested, **trial.values} if trial.executions is not None else trial.suggested
+    return Claimed(trial.number, trial.attempt + 1, values, trial.enqueued, until=until, executions=trial.executions)
 
 
 class _Heartbeat:

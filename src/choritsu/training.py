@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from choritsu.errors import FatalTypeError, FatalValueError, ObjectiveError
 from choritsu.folds import CrossValidation, take
@@ -41,20 +41,38 @@ class Repeats:
     """How often a trial is trained.
 
     Args:
-        executions: trainings with different seeds.
+        executions: trainings with different seeds; "auto" for one, and more where the search asks for them.
         folds: a cross-validation for each of them, if any.
     """
 
-    executions: int = 1
+    executions: int | Literal["auto"] = 1
     folds: CrossValidation | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.executions, bool) or not isinstance(self.executions, int) or self.executions < 1:
-            raise ValueError(f"executions_per_trial must be an integer of at least 1, got {self.executions!r}")
+        if self.as_needed:
+            if self.folds is not None:
+                raise ValueError(
+                    'executions_per_trial="auto" repeats whole trainings, and cross_validation trains each trial '
+                    f"{self.folds.folds} times already; give a number of executions, or leave cross_validation out"
+                )
+        elif isinstance(self.executions, bool) or not isinstance(self.executions, int) or self.executions < 1:
+            raise ValueError(
+                f'executions_per_trial must be an integer of at least 1, or "auto", got {self.executions!r}'
+            )
 
     def __len__(self) -> int:
-        """Give the number of trainings per trial."""
-        return self.executions * (self.folds.folds if self.folds else 1)
+        """Give the number of trainings per trial, without those that the search asks for besides."""
+        return (self.folds.folds if self.folds else 1) * (1 if self.executions == "auto" else self.executions)
+
+    @property
+    def as_needed(self) -> bool:
+        """Whether the search says which trials are trained again."""
+        return isinstance(self.executions, str) and self.executions == "auto"
+
+    @property
+    def each(self) -> int | Literal["auto"]:
+        """The number of trainings per trial, or "auto", for people."""
+        return "auto" if self.executions == "auto" else len(self)
 
 
 def is_hypermodel(thing: object) -> bool:
@@ -235,7 +253,8 @@ def train(
     if repeats.folds is not None:
         args, answers, splits = _folded(args, answers, repeats.folds, trial.search_seed)
     cut = False
-    for execution in range(len(repeats)):
+    count = len(repeats) if trial.executions is None else trial.executions
+    for execution in range(count):
         trial.execution, trial.cut = execution, False
         if trial.pausing:
             raise PausedError
@@ -253,10 +272,12 @@ def train(
                 _call(trial, hypermodel, data, compilation, hooks)
             if trial.stopped or trial.cut:
                 watch.cut_short()
+        # Where the trial may be taken up once more, it is known to have been trained so far.
+        more = trial.until is not None or execution + 1 < count
+        if (repeats.as_needed and not trial.taken) or (more and not trial.cut and not trial.stopped):
+            trial.end_execution()
         if trial.stopped:
             break
-        if not trial.cut and (trial.until is not None or execution + 1 < len(repeats)):
-            trial.end_execution()
         cut = cut or trial.cut
     trial.cut = cut
 

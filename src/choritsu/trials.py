@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias, cast, overload
 
 from choritsu.errors import ObjectiveError
 from choritsu.fronts import Point, ranks
+from choritsu.noise import Noise, Sample
 from choritsu.space import Combination, Parameter, Space, Tried, combination
 
 Direction: TypeAlias = Literal["min", "max"]
@@ -396,6 +397,8 @@ class Trial:
         until: after how many epochs its latest attempt was to pause; None where it trains in one go.
         rungs: the budgets that it has reached, in order.
         spent: how many seconds the attempts took that have ended, without those that died.
+        reached: when it first completed.
+        executions: how often it is to have been trained in all, by its latest attempt; None for as often as all.
     """
 
     number: int
@@ -416,6 +419,8 @@ class Trial:
     until: int | None = None
     rungs: tuple[Rung, ...] = ()
     spent: float = 0.0
+    reached: float | None = None
+    executions: int | None = None
 
     @property
     def trial_id(self) -> str:
@@ -433,6 +438,12 @@ class Trial:
         reached = self.rungs[-1].until if self.rungs else 0
         in_vain = self.status is Status.COMPLETED and self.until is not None and self.until > reached
         return self.until if in_vain else None
+
+    @property
+    def is_repeating(self) -> bool:
+        """Whether it has completed, and is being trained once more."""
+        again = self.status in (Status.RUNNING, Status.INTERRUPTED)
+        return again and self.executions is not None and self.result is not None
 
     @property
     def best_step(self) -> int | None:
@@ -496,15 +507,17 @@ class History(Sequence[Trial]):
     def completed(self) -> tuple[Trial, ...]:
         """The completed trials, best first; the earlier of two equal ones comes first.
 
-        With a Pareto objective front by front, each in the order of the sum.
+        Where trials were repeated, by what they are expected to score (see `Noise`); one that is being repeated counts
+        with what it had before. With a Pareto objective front by front, each in the order of the sum.
         """
-        held = self.having(Status.COMPLETED)
+        held = self.settled.having(Status.COMPLETED)
         rank = self._ranks if self.objective.pareto else {}
         return tuple(
             sorted(
                 held,
                 key=lambda trial: (
                     rank.get(trial.number, len(rank)),
+                    self.expected_badness(trial),
                     self.objective.badness(trial.score),
                     trial.number,
                 ),
@@ -512,9 +525,48 @@ class History(Sequence[Trial]):
         )
 
     @cached_property
+    def settled(self) -> History:
+        """The same history, as if no completed trial were being trained once more."""
+        if not any(trial.is_repeating for trial in self.trials):
+            return self
+        return replace(
+            self,
+            trials=tuple(
+                replace(trial, status=Status.COMPLETED) if trial.is_repeating else trial for trial in self.trials
+            ),
+        )
+
+    @cached_property
+    def noise(self) -> Noise | None:
+        """How much the same values score differently; None unless completed trials were trained once more."""
+        again = any(trial.executions is not None for trial in self.trials)
+        if not again or self.objective.pareto or any(trial.rungs for trial in self.trials):
+            return None
+        held = [trial.result for trial in self.settled.having(Status.COMPLETED) if trial.result is not None]
+        return Noise.of(
+            Sample(self.objective.badness(result.score), result.spread, result.executions) for result in held
+        )
+
+    def expected(self, trial: Trial) -> float | None:
+        """Give what a completed trial is expected to score in the mean of many executions.
+
+        Without repeats, that is its score.
+        """
+        if trial.score is None or self.noise is None:
+            return trial.score
+        return self.objective.badness(self.expected_badness(trial))
+
+    def expected_badness(self, trial: Trial) -> float:
+        """Give a number that is smaller the better a trial is expected to score; infinite where nothing is."""
+        badness = self.objective.badness(trial.score)
+        if self.noise is None or trial.result is None or math.isinf(badness):
+            return badness
+        return self.noise.expected(badness, trial.result.executions)
+
+    @cached_property
     def deepest(self) -> tuple[Trial, ...]:
         """The completed trials whose scores are those of the largest budget, by number; all where none had budgets."""
-        held = self.having(Status.COMPLETED)
+        held = self.settled.having(Status.COMPLETED)
         longest = max(map(_trained, held), default=0.0)
         return tuple(trial for trial in held if _trained(trial) == longest)
 
@@ -594,7 +646,8 @@ class History(Sequence[Trial]):
 class Claimed:
     """A worker took the trial: a new one (attempt 0), an interrupted one once more, or one that goes on.
 
-    `until` is the number of epochs, counted from the trial's beginning, after which it pauses.
+    `until` is the number of epochs, counted from the trial's beginning, after which it pauses; `executions` is how
+    often it is then to have been trained in all, None for as often as all.
     """
 
     number: int
@@ -604,6 +657,7 @@ class Claimed:
     worker: str = ""
     at: float = 0.0
     until: int | None = None
+    executions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -701,6 +755,7 @@ def _begun(event: Claimed) -> Trial:
         started=event.at,
         resumed=event.at,
         until=event.until,
+        executions=event.executions,
     )
 
 
@@ -719,6 +774,7 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
                 resumed=event.at,
                 ended=None,
                 until=event.until,
+                executions=event.executions,
             )
         case Finished(result=result):
             reached = () if trial.until is None else (Rung(trial.until, result.score),)
@@ -728,6 +784,7 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
                 values=event.values,
                 result=result,
                 rungs=(*trial.rungs, *reached),
+                reached=event.at if trial.reached is None else trial.reached,
             )
         case Failed():
             # What had reached a rung before keeps what it reached there.

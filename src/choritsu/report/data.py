@@ -169,8 +169,12 @@ class Summary:
             full = max(map(self.length_of, self.history), default=0)
         if not full:
             return None
-        each = int(self.settings.get("executions_per_trial", 1))
-        return sum(int(full) * each for trial in self.history if trial.status is Status.COMPLETED)
+        each = self.settings.get("executions_per_trial", 1)
+        return sum(
+            int(full) * (self.executions_of(trial) if each == "auto" else int(each))
+            for trial in self.history
+            if trial.status is Status.COMPLETED
+        )
 
     @cached_property
     def seconds(self) -> float:

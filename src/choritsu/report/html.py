@@ -186,7 +186,7 @@ def _space(summary: Summary) -> Sequence[Sequence[str]]:
 
 
 def _in_order(summary: Summary) -> list[tuple[int | None, Trial]]:
-    others = [trial for trial in summary.history if trial.status is not Status.COMPLETED]
+    others = [trial for trial in summary.history if trial.status is not Status.COMPLETED and not trial.is_repeating]
     return [*enumerate(summary.ranked, start=1), *((None, trial) for trial in others)]
 
 

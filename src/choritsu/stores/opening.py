@@ -29,10 +29,12 @@ APPLICATION_ID = int.from_bytes(b"chor", "big")
 #: How long a writer waits for its turn, in seconds; a turn takes milliseconds.
 PATIENCE = 60.0
 
-#: What the second version brought, which knew budgets, and the third, which knew several objectives.
+#: What the second version brought, which knew budgets, the third, which knew several objectives, and the fourth, which
+#: knew repeats of single trials.
 _ADDED = (
     ("claims ADD COLUMN until INTEGER",),
     ("search ADD COLUMN parts JSON", "search ADD COLUMN pareto BOOLEAN"),
+    ("claims ADD COLUMN executions INTEGER",),
 )
 
 _MAGIC = b"SQLite format 3\0"

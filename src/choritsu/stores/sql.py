@@ -77,7 +77,7 @@ from choritsu.trials import (
 )
 
 #: Raised whenever a table changes; an older choritsu then refuses the store.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: How JSON is written: strictly, so that every tool can read it.
 write_json = partial(json.dumps, allow_nan=False, separators=(",", ":"))
@@ -130,6 +130,7 @@ _claims = Table(
     Column("worker", _Words, nullable=False),
     Column("at", Double, nullable=False),
     Column("until", Integer),
+    Column("executions", Integer),
     UniqueConstraint("number", "attempt"),
 )
 _leases = Table(
@@ -289,6 +290,7 @@ class SqlStore:
             "worker": claim.worker,
             "at": claim.at,
             "until": claim.until,
+            "executions": claim.executions,
         }
         lease = {"number": claim.number, "attempt": claim.attempt, "worker": claim.worker, "until": until}
         try:
@@ -496,8 +498,8 @@ def _add_parameters(connection: Connection, space: Space, known: int) -> None:
 def _in_order(claims: Iterable[_AnyRow], outcomes: Iterable[_AnyRow]) -> list[Event]:
     """Give the events of rows in an order that can be folded: each attempt's claim, then its outcome."""
     events: list[Claimed | Outcome] = [
-        Claimed(number, attempt, _decoded(values), enqueued, worker, at, until)
-        for _, number, attempt, values, enqueued, worker, at, until in claims
+        Claimed(number, attempt, _decoded(values), enqueued, worker, at, until, executions)
+        for _, number, attempt, values, enqueued, worker, at, until, executions in claims
     ]
     events.extend(_outcome_of(row) for row in outcomes)
     # Claims stand first in the list, and sorting keeps that between equals.

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from choritsu import training
 from choritsu.chance import derive
@@ -24,6 +24,7 @@ from choritsu.hypermodel import as_hypermodel
 from choritsu.hyperparameters import HyperParameters
 from choritsu.mirrors import Mirror
 from choritsu.oracles import Budgeted, Oracle, OracleSettings, Precedents, Stopper, settings_for
+from choritsu.racing import RACED
 from choritsu.running import BEST, RunningTrial
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Parameter, Space, plain
@@ -46,6 +47,9 @@ from choritsu.work import Perform, describe, perform
 if TYPE_CHECKING:
     from choritsu.frameworks.keras import Compile
     from choritsu.report import Summary
+
+#: Of so many best trials it is kept that their trainings have ended, for those that are trained once more.
+STATES = 100
 
 
 class Tuner:
@@ -70,10 +74,12 @@ class Tuner:
         logger: ignored; Keras Tuner's.
         tuner_id: ignored; Keras Tuner's.
         overwrite: whether to delete an earlier search of that name.
-        executions_per_trial: how often each combination is trained; the score is the mean.
+        executions_per_trial: how often each combination is trained; the score is the mean. With "auto" once, and those
+            that may be the best again, as far as the same values score differently: at most one repeat for every two
+            trials, and trials are then ordered by what they are expected to score (see `Noise`).
         cross_validation: how to split ``search(x, y)`` into folds instead of using validation data.
         keep_best_models: the weights of this many best trials are kept, the Pareto front's before others; those of
-            the rest are deleted.
+            the rest are deleted. With executions_per_trial="auto" they are at least ten, any of which may yet win.
         accept_changes: whether to go on when the stored search had another space or objective; trials
             made so far stay as they are.
         store: where trials are kept instead of in ``search.db``.
@@ -114,7 +120,7 @@ class Tuner:
         logger: Any = None,  # noqa: ARG002  # Keras Tuner's, without a meaning here
         tuner_id: str | None = None,  # noqa: ARG002  # likewise
         overwrite: bool = False,
-        executions_per_trial: int = 1,
+        executions_per_trial: int | Literal["auto"] = 1,
         *,
         cross_validation: CrossValidation | None = None,
         keep_best_models: int = 10,
@@ -138,6 +144,8 @@ class Tuner:
         self.objective: Objective = as_objective(self._settings.objective, pareto)
         self.executions_per_trial = executions_per_trial
         self._repeats = Repeats(executions_per_trial, cross_validation)
+        if self._repeats.as_needed:
+            self._check_repeats()
         self._compile_arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -159,6 +167,20 @@ class Tuner:
         self._store = store if store is not None else self._opened(overwrite)
         self._on_disk = store is None
         self.seed = self._agree(asked, accept_changes)
+
+    def _check_repeats(self) -> None:
+        """Refuse repeats where they would compare what cannot be compared."""
+        name, oracle = self._settings.name, self._settings.make(0)
+        if isinstance(oracle, Budgeted):
+            raise ValueError(  # noqa: TRY004  # the arguments are of the right types, and do not go together
+                f'executions_per_trial="auto" repeats whole trainings, and {name} compares trainings of one length; '
+                "give a number of executions, or take RandomSearch or BayesianOptimization"
+            )
+        if self.objective.pareto:
+            raise ValueError(
+                'executions_per_trial="auto" looks for one winner, and a Pareto front has many; give a number of '
+                "executions, or leave pareto out"
+            )
 
     # -- in a worker process -----------------------------------------------------------------------
 
@@ -210,7 +232,7 @@ class Tuner:
         settings = {
             "oracle": self._settings.name,
             "max_trials": self._settings.max_trials,
-            "executions_per_trial": len(self._repeats),
+            "executions_per_trial": self._repeats.each,
             "keep_best_models": self._keep_best_models,
         }
         oracle = self._settings.make(seed)
@@ -218,9 +240,13 @@ class Tuner:
             settings["max_epochs"] = oracle.max_epochs
         if self._stopper is not None:
             settings["stopper"] = type(self._stopper).__name__
-        if stored is not None and stored.settings.get("executions_per_trial", len(self._repeats)) != len(self._repeats):
-            earlier = stored.settings["executions_per_trial"]
-            self._notes.append(f"trials made earlier had {earlier} executions each, those to come {len(self._repeats)}")
+        each = self._repeats.each
+        if stored is not None and stored.settings.get("executions_per_trial", each) != each:
+            earlier, now = (
+                "as many executions as needed" if told == "auto" else f"{told} executions each"
+                for told in (stored.settings["executions_per_trial"], each)
+            )
+            self._notes.append(f"trials made earlier had {earlier}, those to come {now.removesuffix(' each')}")
         created = stored.created if stored else Clock().now()
         if asked is None and stored is not None:
             asked = stored.asked
@@ -418,6 +444,7 @@ class Tuner:
             tune_new_entries=self._settings.tune_new_entries,
             allow_new_entries=self._settings.allow_new_entries,
             stopper=self._stopper,
+            repeats=self._repeats.as_needed,
         )
 
     def _fits_with_keras(self) -> bool | None:
@@ -684,12 +711,16 @@ class Tuner:
             return
         # Read after the disk: another process may just have begun a trial.
         history = self._store.history()
-        kept = {trial.trial_id for trial in history.completed[: self._keep_best_models]}
+        bound, ended = self._keep_best_models, set()
+        if self._repeats.as_needed:
+            # What is repeated does not begin anew; that a training has ended takes a small file.
+            bound, ended = max(bound, RACED), {trial.trial_id for trial in history.completed[:STATES]}
+        kept = {trial.trial_id for trial in history.completed[:bound]}
         unfinished = {trial.trial_id for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
         oracle = self._settings.make(self.seed)
         going_on = {f"{number:04d}" for number in oracle.promotable(history)} if isinstance(oracle, Budgeted) else set()
         for directory in directories:
-            if directory.name not in unfinished | going_on:
+            if directory.name not in unfinished | going_on | ended:
                 shutil.rmtree(directory / "state", ignore_errors=True)
             if directory.name in unfinished:
                 continue

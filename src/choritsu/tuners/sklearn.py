@@ -52,6 +52,11 @@ class SklearnTuner(Tuner):
     ) -> None:
         from choritsu.frameworks.sklearn import SCORE, Scoring, as_metrics
 
+        if kwargs.get("executions_per_trial") == "auto":
+            raise ValueError(
+                'executions_per_trial="auto" repeats whole trainings, and SklearnTuner trains each trial on several '
+                "folds already; leave it out, or give a cv with more folds or repeats, such as RepeatedKFold"
+            )
         if isinstance(oracle, OracleSettings) and oracle.objective is None:
             oracle = replace(oracle, objective=Objective(SCORE, "max"))
         elif not isinstance(oracle, OracleSettings):

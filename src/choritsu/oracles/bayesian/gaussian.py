@@ -92,6 +92,7 @@ class Process:
         scales: of the kernel.
         factor: the lower Cholesky factor of the targets' covariance.
         weights: the targets, multiplied by the inverse of that.
+        counts: of how many observations each target is the mean.
     """
 
     seen: Floats
@@ -99,16 +100,19 @@ class Process:
     scales: Scales
     factor: Floats
     weights: Floats
+    counts: Floats
 
     @classmethod
-    def conditioned(cls, seen: Floats, targets: Floats, groups: Sequence[slice], scales: Scales) -> Process:
-        """Give the process that has seen these targets, of mean 0."""
+    def conditioned(
+        cls, seen: Floats, targets: Floats, groups: Sequence[slice], scales: Scales, counts: Floats
+    ) -> Process:
+        """Give the process that has seen these targets, of mean 0, each the mean of so many observations."""
         scaled = seen / _lengths(groups, scales, seen.shape[1])
         correlation, _ = matern(cdist(scaled, scaled, "sqeuclidean"))
         covariance = math.exp(scales.signal) * correlation
-        covariance[np.diag_indices_from(covariance)] += math.exp(scales.noise) + QUIETEST
+        covariance[np.diag_indices_from(covariance)] += math.exp(scales.noise) / counts + QUIETEST
         factor, _ = cho_factor(covariance, lower=True)
-        return cls(seen, groups, scales, np.tril(factor), cho_solve((factor, True), targets))
+        return cls(seen, groups, scales, np.tril(factor), cho_solve((factor, True), targets), counts)
 
     def at(self, coordinates: Floats) -> tuple[Floats, Floats]:
         """Give the mean and the standard deviation of the function, without noise, at points one a row."""
@@ -131,7 +135,11 @@ class Process:
         mean, _ = self.at(coordinates)
         targets = self.factor @ (self.factor.T @ self.weights)
         return Process.conditioned(
-            np.concatenate([self.seen, coordinates]), np.concatenate([targets, mean]), self.groups, self.scales
+            np.concatenate([self.seen, coordinates]),
+            np.concatenate([targets, mean]),
+            self.groups,
+            self.scales,
+            np.concatenate([self.counts, np.ones(len(coordinates))]),
         )
 
 
@@ -142,8 +150,10 @@ def _lengths(groups: Sequence[slice], scales: Scales, columns: int) -> Floats:
     return lengths
 
 
-def fitted(seen: Floats, targets: Floats, groups: Sequence[slice], belief: Belief) -> Scales:
+def fitted(seen: Floats, targets: Floats, groups: Sequence[slice], belief: Belief, counts: Floats) -> Scales:
     """Give the scales that are most probable after targets of mean 0 and variance 1 were seen.
+
+    Each is the mean of so many observations, and that much less noisy than one.
 
     Source:
         Rasmussen, Williams, "Gaussian Processes for Machine Learning" (2006), equations 5.8 and 5.9.
@@ -162,7 +172,7 @@ def fitted(seen: Floats, targets: Floats, groups: Sequence[slice], belief: Belie
         correlation, slope = matern(weights @ squares)
         covariance = np.zeros((count, count), order="F")
         covariance[pairs] = math.exp(signal) * correlation
-        np.fill_diagonal(covariance, math.exp(signal) + math.exp(noise) + QUIETEST)
+        np.fill_diagonal(covariance, math.exp(signal) + math.exp(noise) / counts + QUIETEST)
         factor, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
         if failed:
             return 1e10, np.zeros_like(vector)
@@ -170,12 +180,12 @@ def fitted(seen: Floats, targets: Floats, groups: Sequence[slice], belief: Belie
         solved, _ = lapack.dpotrs(factor, targets, lower=1)
         inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
         by_covariance = inverse[pairs] - solved[pairs[0]] * solved[pairs[1]]
-        by_diagonal = 0.5 * (np.diagonal(inverse) - solved**2).sum()
+        by_variance = np.diagonal(inverse) - solved**2
         deviation = (vector - middle) / spread
         gradient = deviation / spread
         gradient[:-2] += (squares @ (by_covariance * slope)) * weights * math.exp(signal)
-        gradient[-2] += math.exp(signal) * (by_covariance @ correlation + by_diagonal)
-        gradient[-1] += math.exp(noise) * by_diagonal
+        gradient[-2] += math.exp(signal) * (by_covariance @ correlation + 0.5 * by_variance.sum())
+        gradient[-1] += math.exp(noise) * (0.5 * (by_variance / counts).sum())
         return float(0.5 * targets @ solved + half_log + 0.5 * deviation @ deviation), gradient
 
     bounds = [(at - 4 * by, at + 4 * by) for at, by in zip(middle, spread, strict=True)]

@@ -32,11 +32,13 @@ class Observation:
         values: of the combination that reached it.
         badness: the score as a number to make small; infinite where the trial failed or was refused.
         budget: after how many epochs it was reached; None where the training was whole.
+        executions: of how many trainings it is the mean.
     """
 
     values: Mapping[str, Any]
     badness: float
     budget: int | None = None
+    executions: int = 1
 
     @property
     def is_finite(self) -> bool:
@@ -76,7 +78,8 @@ def _of(trial: Trial, objective: Objective) -> list[Observation]:
             seen.append(Observation(trial.values, math.inf, trial.until))
         return seen
     if trial.status is Status.COMPLETED:
-        return [Observation(trial.values, objective.badness(trial.score))]
+        executions = trial.result.executions if trial.result is not None else 1
+        return [Observation(trial.values, objective.badness(trial.score), executions=executions)]
     if trial.status in (Status.FAILED, Status.REFUSED) and trial.values:
         return [Observation(trial.values, math.inf, trial.until)]
     return []
@@ -114,6 +117,12 @@ def targets(seen: Sequence[Observation]) -> Floats:
     places = _places(np.array([one.badness for one in seen]))
     deviation = places.std()
     return np.asarray((places - places.mean()) / deviation) if deviation > 0 else np.zeros(len(seen))
+
+
+def repeats(seen: Sequence[Observation]) -> Floats:
+    """Give for how many observations each counts: 1 for those of the fewest executions, and for failures."""
+    fewest = min((one.executions for one in seen if one.is_finite), default=1)
+    return np.array([one.executions / fewest if one.is_finite else 1.0 for one in seen])
 
 
 def _places(badness: Floats) -> Floats:

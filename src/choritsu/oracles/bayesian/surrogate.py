@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from choritsu.oracles.bayesian.acquisition import log_expected_improvement
 from choritsu.oracles.bayesian.encoding import Encoding
 from choritsu.oracles.bayesian.gaussian import Belief, Process, fitted
-from choritsu.oracles.bayesian.observations import Observation, targets
+from choritsu.oracles.bayesian.observations import Observation, repeats, targets
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -67,6 +67,7 @@ class Surrogate:
         """
         searches = [_selected(seen, MOST), *(_selected(other, EARLIER // len(earlier)) for other in earlier)]
         taught = np.concatenate([targets(search) for search in searches if search])
+        counts = np.concatenate([repeats(search) for search in searches if search])
         points = encoding.points(one.values for search in searches for one in search)
         contexts = _Contexts.of(searches)
         coordinates = np.hstack([encoding.coordinates(points), contexts.rows])
@@ -76,8 +77,8 @@ class Surrogate:
         models = []
         for length in LENGTHS:
             lengths = [length + growth] * len(encoding.groups) + [CONTEXT_LENGTH] * len(contexts.widths)
-            scales = fitted(coordinates[some], taught[some], groups, Belief(lengths))
-            models.append(Process.conditioned(coordinates, taught, groups, scales))
+            scales = fitted(coordinates[some], taught[some], groups, Belief(lengths), counts[some])
+            models.append(Process.conditioned(coordinates, taught, groups, scales, counts))
         here = _in_context(encoding, points, contexts.whole)
         means = np.array([model.at(here)[0] for model in models])
         own = means[:, : len(searches[0])]

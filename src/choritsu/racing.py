@@ -1,0 +1,78 @@
+"""Which trial is worth training once more: among those that may be the best, when the same values score differently.
+
+A pure function of the history, like an oracle.
+"""
+
+from __future__ import annotations
+
+import math
+
+from choritsu.trials import History, Status, Trial
+
+#: Before so many trials are completed, which ones will matter is anybody's guess.
+FIRST = 5
+#: One repeat for so many completed trials, so that repeats cost at most half as much again.
+EVERY = 2
+#: After so many repeats that scored exactly what the first training did, the function is held to be deterministic.
+ALIKE = 2
+#: How many degrees of freedom an estimate of the noise needs to be of use; with 3 it is mostly within a factor of 2.
+ENOUGH = 3
+#: So many standard errors behind the best, a trial is hardly the best: one time in ten.
+BEHIND = 1.28
+#: Beyond so many executions of a trial, a further one tells little: its mean moves by a tenth of the noise.
+MOST = 5
+#: Of so many trials, the best, any may be repeated; their weights are kept for that.
+RACED = 10
+
+
+def contender(history: History, *, over: bool = False) -> int | None:
+    """Give the number of the trial that is to be trained once more; None for none.
+
+    Args:
+        history: every trial.
+        over: whether no further trial is to come, so that none need be waited for.
+
+    Example:
+        >>> from choritsu.trials import Objective, Result
+        >>> trials = [Trial(n, Status.COMPLETED, result=Result(n / 8, None, {}, 0, 0, 1, 1)) for n in (1, 0, 2, 3, 4)]
+        >>> contender(History(objective=Objective("loss"), trials=tuple(trials)))
+        0
+    """
+    completed = history.completed
+    if len(completed) < FIRST and not over:
+        return None
+    repeats = sum(asked(trial) - 1 for trial in completed)
+    if repeats >= len(completed) // EVERY:
+        return None
+    noise = history.noise
+    leading = completed[:RACED]
+    if noise is None or noise.deviation == 0.0:
+        if repeats >= ALIKE:
+            return None
+    elif noise.degrees >= ENOUGH:
+        best, *others = leading
+
+        def lag(trial: Trial) -> float:
+            return (history.expected_badness(trial) - history.expected_badness(best)) / math.hypot(
+                noise.doubt(_had(best)), noise.doubt(_had(trial))
+            )
+
+        rivals = [trial for trial in others if lag(trial) < BEHIND]
+        leading = (best, *rivals) if rivals else ()
+    free = [trial for trial in leading if _is_free(trial)]
+    # Of equal ones the first, which is the best.
+    return min(free, key=asked).number if free else None
+
+
+def asked(trial: Trial) -> int:
+    """Give how many executions a trial is to have in all, those to come included."""
+    return max(trial.executions or 1, _had(trial))
+
+
+def _had(trial: Trial) -> int:
+    return trial.result.executions if trial.result is not None else 0
+
+
+def _is_free(trial: Trial) -> bool:
+    """Tell whether a trial can be repeated: it neither runs, nor has a repeat failed."""
+    return trial.status is Status.COMPLETED and asked(trial) == _had(trial) < MOST
