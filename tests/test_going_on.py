@@ -571,6 +571,7 @@ def test_a_store_of_the_first_version_is_taken_over(tmp_path):
     tuner._store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("ALTER TABLE claims DROP COLUMN until")
+        connection.execute("ALTER TABLE claims DROP COLUMN executions")
         connection.execute("ALTER TABLE search DROP COLUMN parts")
         connection.execute("ALTER TABLE search DROP COLUMN pareto")
         connection.execute("PRAGMA user_version = 1")

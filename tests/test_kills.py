@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 from choritsu.search import LOSSES
 from choritsu.stores import load_checkpoint, open_store
-from choritsu.trials import Status
+from choritsu.trials import Report, Status
 
 pytestmark = [
     pytest.mark.slow,
@@ -108,10 +108,18 @@ class Script:
         if not (self.place / "search.db").exists():
             return set()
         with closing(open_store(self.place)) as store:
-            history = store.history()
+            history, reports = store.history(), store.reports()
         return {(trial.number, rung.until, rung.score) for trial in history for rung in trial.rungs} | {
-            (trial.number, 0, trial.score) for trial in history.completed if trial.until is None
+            (trial.number, -execution, min(self._objective(reports[trial.number], execution)))
+            for trial in history.completed
+            if trial.until is None
+            for execution in range(trial.result.executions)
         }
+
+    @staticmethod
+    def _objective(reports: Iterable[Report], execution: int) -> list[float]:
+        told = [report.metrics for report in reports if report.execution == execution]
+        return [metrics.get("val_loss", metrics["loss"]) for metrics in told]
 
     def reported(self) -> int:
         """Count the epochs that were told."""
@@ -164,6 +172,7 @@ class Script:
 
 
 PLAIN = LOOP.replace("ct.Hyperband", "ct.RandomSearch").replace("max_epochs=40, factor=3", "max_trials=20")
+REPEATS = PLAIN.replace("max_trials=20", 'max_trials=12, executions_per_trial="auto"')
 SIDE_BY_SIDE = PLAIN.replace("verbose=0", "verbose=0, workers=2")
 
 
@@ -177,8 +186,8 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("text", "text_killed", "kills"),
-    [(LOOP, LOOP, 30), (KERAS, KERAS, 3), (PLAIN, SIDE_BY_SIDE, 10)],
-    ids=["loop", "keras", "workers"],
+    [(LOOP, LOOP, 30), (KERAS, KERAS, 3), (PLAIN, SIDE_BY_SIDE, 10), (REPEATS, REPEATS, 10)],
+    ids=["loop", "keras", "workers", "repeats"],
 )
 def test_the_same_bits_however_often_it_is_killed(tmp_path, text, text_killed, kills):
     kills = KILLS or kills

@@ -184,7 +184,12 @@ def test_a_search_of_the_first_version_is_read_and_stays_one(tmp_path):
     store.close()
     with sqlite3.connect(tmp_path / "search.db") as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
-        for column in ("claims DROP COLUMN until", "search DROP COLUMN parts", "search DROP COLUMN pareto"):
+        for column in (
+            "claims DROP COLUMN until",
+            "claims DROP COLUMN executions",
+            "search DROP COLUMN parts",
+            "search DROP COLUMN pareto",
+        ):
             connection.execute(f"ALTER TABLE {column}")
         connection.execute("PRAGMA user_version = 1")
     connection.close()

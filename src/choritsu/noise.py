@@ -48,7 +48,7 @@ class Noise:
     Example:
         >>> noise = Noise.of([Sample(0.1, 0.2, 2), Sample(0.0, None, 1), Sample(1.0, None, 1), Sample(2.0, None, 1)])
         >>> round(noise.expected(0.1, 2), 3), round(noise.expected(0.0, 1), 3)
-        (0.137, 0.091)
+        (0.137, 0.084)
     """
 
     deviation: float

@@ -11,8 +11,9 @@ from choritsu.trials import History, Status, Trial
 
 #: Before so many trials are completed, which ones will matter is anybody's guess.
 FIRST = 5
-#: One repeat for so many completed trials, so that repeats cost at most half as much again.
-EVERY = 2
+#: One repeat for so many completed trials in the end, so that repeats cost at most half as much again; half of them on
+#: the way, since many that lead there are overtaken before the end.
+EVERY, ON_THE_WAY = 2, 4
 #: After so many repeats that scored exactly what the first training did, the function is held to be deterministic.
 ALIKE = 2
 #: How many degrees of freedom an estimate of the noise needs to be of use; with 3 it is mostly within a factor of 2.
@@ -30,19 +31,20 @@ def contender(history: History, *, over: bool = False) -> int | None:
 
     Args:
         history: every trial.
-        over: whether no further trial is to come, so that none need be waited for.
+        over: whether no further trial is to come.
 
     Example:
         >>> from choritsu.trials import Objective, Result
-        >>> trials = [Trial(n, Status.COMPLETED, result=Result(n / 8, None, {}, 0, 0, 1, 1)) for n in (1, 0, 2, 3, 4)]
-        >>> contender(History(objective=Objective("loss"), trials=tuple(trials)))
-        0
+        >>> results = [Result(score, None, {}, 0, 0, 1, 1) for score in (0.5, 0.1, 0.2, 0.3, 0.4)]
+        >>> trials = tuple(Trial(n, Status.COMPLETED, result=result) for n, result in enumerate(results))
+        >>> contender(History(objective=Objective("loss"), trials=trials))
+        1
     """
     completed = history.completed
     if len(completed) < FIRST and not over:
         return None
     repeats = sum(asked(trial) - 1 for trial in completed)
-    if repeats >= len(completed) // EVERY:
+    if repeats >= len(completed) // (EVERY if over else ON_THE_WAY):
         return None
     noise = history.noise
     leading = completed[:RACED]

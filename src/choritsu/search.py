@@ -152,7 +152,7 @@ def next_step(history: History, plan: Plan) -> Step:
         return Repeat(again)
     # Who is being trained once more counts with what it had before.
     step = _new_step(history.settled, plan)
-    if plan.repeats and isinstance(step, Done) and not history.having(Status.RUNNING):
+    if plan.repeats and isinstance(step, Done):
         again = racing.contender(history, over=True)
     return step if again is None else Repeat(again)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from choritsu.noise import Noise
 from choritsu.report.importance import Importances, importance_of
 from choritsu.space import Space
 from choritsu.trials import RATE, History, Objective, Report, Status, Trial
@@ -100,6 +101,11 @@ class Summary:
     def front(self) -> tuple[Trial, ...]:
         """The completed trials that no other one beats in one objective without losing in another."""
         return self.history.front
+
+    @property
+    def noise(self) -> Noise | None:
+        """How much the same values score differently; None unless trials were repeated to find out."""
+        return self.history.noise
 
     @cached_property
     def failed(self) -> tuple[Trial, ...]:
@@ -247,7 +253,8 @@ class Summary:
         """Give one flat record a trial; hyperparameters are called ``hp.<name>``, metrics ``metric.<name>``.
 
         Epochs count from 0. A hyperparameter that the trial did not ask for is absent. Several objectives are among
-        the metrics, and ``on_front`` tells whether the trial is on their Pareto front.
+        the metrics, and ``on_front`` tells whether the trial is on their Pareto front. Where trials were repeated, what
+        they are expected to score is ``expected``.
         """
         front = {trial.number for trial in self.front} if self.objective.parts else set()
         return tuple(
@@ -259,6 +266,7 @@ class Summary:
                 "best_epoch": trial.best_step,
                 "best_execution": trial.result.best_execution if trial.result else None,
                 "executions": self.executions_of(trial),
+                **({"expected": self.history.expected(trial)} if self.noise is not None else {}),
                 "epochs": self.epochs_of(trial),
                 "seconds": trial.seconds,
                 "started": trial.started,

@@ -24,7 +24,7 @@ from choritsu.report.data import Summary
 from choritsu.report.export import write_atomically
 from choritsu.report.importance import Importances
 from choritsu.report.tables import describe_conditions, describe_states, describe_values
-from choritsu.report.wording import clean, count, cut, duration, goal, literal_lines, number, reason, show
+from choritsu.report.wording import clean, count, cut, duration, goal, literal_lines, number, reason, repeats, show
 from choritsu.space import describe_size
 from choritsu.trials import Status, Trial
 
@@ -129,8 +129,17 @@ def _best(summary: Summary) -> Mapping[str, Any] | None:
         "score": number(best.score),
         "spread": "" if best.result.spread is None else number(best.result.spread, 2),
         "epoch": f"{best.result.best_epoch + 1} of {summary.length_of(best)}",
+        "expected": _expected(summary, best),
         "literal": literal_lines(best.values),
     }
+
+
+def _expected(summary: Summary, trial: Trial) -> str:
+    """Say what a trial is expected to score, where that is something else than what it has scored."""
+    expected = summary.history.expected(trial)
+    if summary.noise is None or summary.noise.deviation == 0.0 or expected is None:
+        return ""
+    return f"{number(expected)} expected after {count(summary.executions_of(trial), 'execution')}"
 
 
 def _facts(summary: Summary) -> Sequence[tuple[str, str, str]]:
@@ -150,6 +159,7 @@ def _facts(summary: Summary) -> Sequence[tuple[str, str, str]]:
             duration(summary.seconds) if summary.seconds else "-",
             f"{_moment(summary.begun)}, over {duration(span)}" if span > 0 else "",
         ),
+        *([] if summary.noise is None else [("noise", number(summary.noise.deviation, 2), repeats(summary.noise))]),
     ]
 
 

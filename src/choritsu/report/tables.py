@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from choritsu.report.data import Summary
 from choritsu.report.importance import Importance, Importances
-from choritsu.report.wording import clean, count, cut, duration, goal, number, reason, show, size
+from choritsu.report.wording import clean, count, cut, duration, goal, number, reason, repeats, show, size
 from choritsu.space import Choice, Float, Int, Parameter, Space, describe_size
 from choritsu.trials import Trial
 
@@ -221,11 +221,12 @@ class _Results:
             "trials": describe_counts(summary),
             "executions": f"{ran}, {duration(summary.seconds)} in all" if summary.seconds else ran,
             "objective": ", ".join(goal(summary.objective)),
+            "noise": repeats(summary.noise) + ("; ordered by the expected score" if self._expects else ""),
             "best sum" if summary.objective.pareto else "best": "none yet",
         }
         if best is not None:
             facts["best sum" if summary.objective.pareto else "best"] = (
-                f"{self._score(best)} in trial {best.trial_id}, epoch {self._epoch(best)}"
+                f"{self._score(best)}{self._expected(best)} in trial {best.trial_id}, epoch {self._epoch(best)}"
             )
             facts["its values" if summary.objective.pareto else "best values"] = _values(best)
             facts["what matters"] = "\n".join(self._weights())
@@ -263,11 +264,31 @@ class _Results:
         spread = trial.result.spread if trial.result else None
         return number(trial.score) if spread is None else f"{number(trial.score)} {self.plus_minus} {number(spread, 2)}"
 
+    @property
+    def _expects(self) -> bool:
+        """Whether something else is expected of trials than what they have scored."""
+        return self.summary.noise is not None and self.summary.noise.deviation > 0.0
+
+    def _expected(self, trial: Trial) -> str:
+        expected = self.summary.history.expected(trial)
+        if not self._expects or expected is None:
+            return ""
+        return f" ({count(self.summary.executions_of(trial), 'execution')}, {number(expected)} expected)"
+
     def _measures(self, trial: Trial) -> dict[str, str]:
         """Give what a trial is judged by, by name: the score, unless it only orders the front, and its parts."""
         objective, metrics = self.summary.objective, trial.result.metrics if trial.result else {}
         parts = {part.name: number(metrics[part.name]) if part.name in metrics else "-" for part in objective.parts}
-        return parts if objective.pareto else {objective.name: self._score(trial), **parts}
+        if objective.pareto:
+            return parts
+        told = {objective.name: self._score(trial)}
+        if self._expects:
+            expected = self.summary.history.expected(trial)
+            told |= {
+                "executions": str(self.summary.executions_of(trial)),
+                "expected": "-" if expected is None else number(expected),
+            }
+        return {**told, **parts}
 
     def _epoch(self, trial: Trial) -> str:
         return "-" if trial.best_step is None else f"{trial.best_step + 1}/{self.summary.length_of(trial)}"
@@ -308,7 +329,7 @@ class _Results:
         return grid
 
     def _told(self, trial: Trial) -> str:
-        if not self.summary.objective.parts:
+        if not self.summary.objective.parts and not self._expects:
             return self._score(trial)
         return "  ".join(f"{cut(name, 24)} {text}" for name, text in self._measures(trial).items())
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from choritsu.noise import Noise
 from choritsu.trials import Objective, Status, Trial
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
@@ -155,6 +156,21 @@ def goal(objective: Objective) -> tuple[str, str]:
         return ", ".join(parts), "Pareto front"
     what = f"{objective.name} = {objective.formula}" if objective.parts else objective.name
     return what, "larger is better" if objective.direction == "max" else "smaller is better"
+
+
+def repeats(noise: Noise | None) -> str:
+    """Say what repeats have shown; empty where there were none.
+
+    Example:
+        >>> repeats(Noise(0.0123, degrees=9, trials=4, middle=0.5, pull=0.1))
+        'the same values score differently, by 0.012 (standard deviation, from 9 repeats of 4 trials)'
+    """
+    if noise is None:
+        return ""
+    made = f"{count(noise.degrees, 'repeat')} of {count(noise.trials, 'trial')}"
+    if noise.deviation == 0.0:
+        return f"none: {made} scored the same"
+    return f"the same values score differently, by {number(noise.deviation, 2)} (standard deviation, from {made})"
 
 
 def reason(trial: Trial) -> str:

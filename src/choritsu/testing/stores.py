@@ -311,6 +311,14 @@ class StoreContract:
         assert store.claim(Claimed(0, 1, {}), until=60.0)
         assert store.history()[0].status is Status.RUNNING
 
+    def test_number_of_executions_asked_for_is_kept(self, store: Store, reopen: Reopen) -> None:
+        for attempt, executions in enumerate([None, 2, 2, 3]):
+            assert store.claim(Claimed(0, attempt, {}, executions=executions), until=60.0)
+            assert store.history()[0].executions == reopen().history()[0].executions == executions
+            store.record(Interrupted(0, attempt) if attempt == 1 else Finished(0, attempt, {}, RESULT, float(attempt)))
+        (trial,) = reopen().history()
+        assert (trial.status, trial.executions, trial.reached) == (Status.COMPLETED, 3, 0.0)
+
     def test_budgets_that_were_reached_are_kept(self, store: Store, reopen: Reopen) -> None:
         for attempt, (until, outcome) in enumerate(
             [(3, Finished), (9, Interrupted), (9, Finished), (27, Failed), (None, Finished)]

@@ -104,9 +104,10 @@ class Process:
 
     @classmethod
     def conditioned(
-        cls, seen: Floats, targets: Floats, groups: Sequence[slice], scales: Scales, counts: Floats
+        cls, seen: Floats, targets: Floats, groups: Sequence[slice], scales: Scales, counts: Floats | float = 1.0
     ) -> Process:
         """Give the process that has seen these targets, of mean 0, each the mean of so many observations."""
+        counts = np.broadcast_to(counts, len(seen))
         scaled = seen / _lengths(groups, scales, seen.shape[1])
         correlation, _ = matern(cdist(scaled, scaled, "sqeuclidean"))
         covariance = math.exp(scales.signal) * correlation
@@ -150,7 +151,9 @@ def _lengths(groups: Sequence[slice], scales: Scales, columns: int) -> Floats:
     return lengths
 
 
-def fitted(seen: Floats, targets: Floats, groups: Sequence[slice], belief: Belief, counts: Floats) -> Scales:
+def fitted(
+    seen: Floats, targets: Floats, groups: Sequence[slice], belief: Belief, counts: Floats | float = 1.0
+) -> Scales:
     """Give the scales that are most probable after targets of mean 0 and variance 1 were seen.
 
     Each is the mean of so many observations, and that much less noisy than one.
