@@ -83,5 +83,5 @@ class Pause:
     """Save the trial's state and leave it; it is taken up again from there."""
 
 
-Decision: TypeAlias = Start | Promote | Repeat | Wait | Done
+Decision: TypeAlias = Start | Promote | Wait | Done
 Answer: TypeAlias = Continue | Stop | Pause

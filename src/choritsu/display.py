@@ -186,7 +186,7 @@ def outcome(event: Event, history: History, objective: Objective) -> str | None:
             elif history.best is not None:
                 parts.append(f"best so far {number(history.best.score or 0.0)} (trial {history.best.number})")
             return f"Trial {event.number}: " + " · ".join(parts)
-        case Failed(message=why) | Refused(message=why) if history[event.number].result is not None:
+        case Failed(message=why) | Refused(message=why) if history[event.number].status is Status.COMPLETED:
             return f"Trial {event.number}: failed, {why}; what it had reached before counts"
         case Failed(final=True):
             return f"Trial {event.number}: failed, {event.message}"

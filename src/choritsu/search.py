@@ -129,7 +129,7 @@ class Enqueued:
     until: int | None = None
 
 
-Step: TypeAlias = Decision | Resume | Enqueued
+Step: TypeAlias = Decision | Repeat | Resume | Enqueued
 
 #: Is told each event, and the history after it.
 Watch: TypeAlias = Callable[[Event, History], None]

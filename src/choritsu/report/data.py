@@ -21,8 +21,8 @@ class Standing:
 
     Args:
         trial: the trial.
-        score: its score.
-        best: the best score of it and all before it.
+        score: its score; where trials were repeated, what it is expected to score.
+        best: the best of it and all before it.
     """
 
     trial: Trial
@@ -217,9 +217,11 @@ class Summary:
         """
         standings: list[Standing] = []
         for trial in sorted(self.ranked, key=lambda trial: (trial.ended or 0.0 if by_time else 0.0, trial.number)):
-            if trial.score is not None:
-                better = not standings or self.objective.better_than(trial.score, standings[-1].best)
-                standings.append(Standing(trial, trial.score, trial.score if better else standings[-1].best))
+            # Where trials were repeated, the luckiest score is not the best.
+            score = self.history.expected(trial)
+            if score is not None:
+                better = not standings or self.objective.better_than(score, standings[-1].best)
+                standings.append(Standing(trial, score, score if better else standings[-1].best))
         return tuple(standings)
 
     def curves(self, metric: str) -> tuple[Curve, ...]:

@@ -92,6 +92,7 @@ class Tuner:
 
     Raises:
         ObjectiveError: when the objective's direction is uncertain.
+        ValueError: when a number makes no sense, or arguments do not go together.
         StoreError: when what lies in the directory cannot be used.
         ChangedSearchError: when the script and the search stored there disagree.
 
