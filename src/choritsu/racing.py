@@ -29,9 +29,16 @@ RACED = 10
 def contender(history: History, *, over: bool = False) -> int | None:
     """Give the number of the trial that is to be trained once more; None for none.
 
+    First the best trials, until the noise is known; from then on the best one or its nearest rival, whichever has been
+    trained less, as long as one is near.
+
     Args:
         history: every trial.
         over: whether no further trial is to come.
+
+    Source:
+        Kalyanakrishnan et al., "PAC subset selection in stochastic multi-armed bandits" (2012), whose LUCB samples the
+        best and its strongest challenger.
 
     Example:
         >>> from choritsu.trials import Objective, Result
@@ -47,7 +54,7 @@ def contender(history: History, *, over: bool = False) -> int | None:
     if repeats >= len(completed) // (EVERY if over else ON_THE_WAY):
         return None
     noise = history.noise
-    leading = completed[:RACED]
+    leading, few = completed[:RACED], RACED
     if noise is None or noise.deviation == 0.0:
         if repeats >= ALIKE:
             return None
@@ -55,13 +62,13 @@ def contender(history: History, *, over: bool = False) -> int | None:
         best, *others = leading
 
         def lag(trial: Trial) -> float:
-            return (history.expected_badness(trial) - history.expected_badness(best)) / math.hypot(
-                noise.doubt(_had(best)), noise.doubt(_had(trial))
-            )
+            doubt = math.hypot(noise.doubt(_had(best)), noise.doubt(_had(trial)))
+            return (history.expected_badness(trial) - history.expected_badness(best)) / (doubt or math.ulp(0.0))
 
-        rivals = [trial for trial in others if lag(trial) < BEHIND]
-        leading = (best, *rivals) if rivals else ()
-    free = [trial for trial in leading if _is_free(trial)]
+        rivals = sorted((trial for trial in others if lag(trial) < BEHIND), key=lag)
+        # Between the best and its nearest rival lies most of the doubt which one is the best.
+        leading, few = (best, *rivals) if rivals else (), 2
+    free = [trial for trial in leading if _is_free(trial)][:few]
     # Of equal ones the first, which is the best.
     return min(free, key=asked).number if free else None
 
