@@ -572,3 +572,14 @@ def test_what_repeats_have_shown_is_said(tmp_path, capsys):
 def test_a_display_says_what_is_repeated(tmp_path, capsys):
     tuned(tmp_path, max_trials=10).search(verbose=2)
     assert "once more, with another seed (execution 2)" in capsys.readouterr().out
+
+
+def test_a_mirror_shows_repeats_too(tmp_path):
+    optuna = pytest.importorskip("optuna")
+    storage = f"sqlite:///{tmp_path}/study.db"
+    tuner = tuned(tmp_path, max_trials=10)
+    tuner.search(verbose=0, mirror=ct.OptunaMirror(storage, "noisy"))
+    shown = optuna.load_study(study_name="noisy", storage=storage).trials
+    assert len(shown) == sum(executions(tuner))
+    latest = {row.user_attrs["trial"]: row.value for row in shown}
+    assert latest == {trial.number: trial.score for trial in tuner.history}

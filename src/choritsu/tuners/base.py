@@ -710,6 +710,8 @@ class Tuner:
         directories = list(Path(self.project_dir).glob("trials/[0-9]*"))
         if not directories:
             return
+        # States are only kept where trials are repeated; elsewhere they go as a whole.
+        left = list(Path(self.project_dir).glob("trials/[0-9]*/state/*writing-*")) if self._repeats.as_needed else []
         # Read after the disk: another process may just have begun a trial.
         history = self._store.history()
         bound, ended = self._keep_best_models, set()
@@ -720,6 +722,9 @@ class Tuner:
         unfinished = {trial.trial_id for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
         oracle = self._settings.make(self.seed)
         going_on = {f"{number:04d}" for number in oracle.promotable(history)} if isinstance(oracle, Budgeted) else set()
+        for torn in left:
+            if torn.parts[-3] not in unfinished:
+                torn.unlink(missing_ok=True)
         for directory in directories:
             if directory.name not in unfinished | going_on | ended:
                 shutil.rmtree(directory / "state", ignore_errors=True)
