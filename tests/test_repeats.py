@@ -357,6 +357,16 @@ def test_a_search_left_in_a_repeat_goes_on_as_if_nothing_had_happened(tmp_path, 
     assert len(begun) == total + (how == "killed")
 
 
+def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path):
+    tuner = searched(tmp_path, max_trials=4)
+    state = Path(tuner.get_trial_dir("0001")) / "state"
+    kept = sorted(path.name for path in state.iterdir())
+    (state / "execution-0.safetensors.writing-7").write_text("half")
+    searched(tmp_path, max_trials=4)
+    assert sorted(path.name for path in state.iterdir()) == kept
+    assert kept[0] == "execution-0.safetensors"
+
+
 def test_a_repeat_does_not_count_as_a_trial_that_was_no_better(tmp_path):
     once = searched(tmp_path / "once", exact, executions_per_trial=1, max_trials=200, search={"patience": 6})
     auto = searched(tmp_path / "auto", exact, max_trials=200, search={"patience": 6})
