@@ -27,13 +27,11 @@ import numpy as np
 
 import choritsu as ct
 
-SIZE = 28
 
-
-def build(hp):
+def build(hp, size: int):
     model = keras.Sequential(
         [
-            keras.Input((SIZE, SIZE, 1)),
+            keras.Input((size, size, 1)),
             keras.layers.Conv2D(hp.Int("filters", 8, 32), hp.Int("kernel_size", 2, 4), activation="relu"),
             keras.layers.MaxPooling2D(),
             keras.layers.Conv2D(16, 3, activation="relu"),
@@ -52,7 +50,8 @@ def searched(x, y, workers: int, trials: int, epochs: int) -> tuple[float, float
     """Give the seconds of a search, by the clock and of CPU in its workers; nothing was compiled before."""
     with tempfile.TemporaryDirectory() as directory, mock.patch.dict(os.environ, XDG_CACHE_HOME=directory):
         begun, before = time.perf_counter(), _of_children()
-        tuner = ct.RandomSearch(build, "loss", max_trials=trials, seed=0, directory=directory)
+        size = x.shape[1]
+        tuner = ct.RandomSearch(lambda hp: build(hp, size), "loss", max_trials=trials, seed=0, directory=directory)
         # Asked how GPUs are shared out, also a single worker is a process of its own.
         tuner.search(x, y, epochs=epochs, batch_size=64, workers=workers, gpus_per_trial=0, verbose=0)
         assert len(tuner.history.completed) == trials
@@ -85,6 +84,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--size", type=int, default=28, help="their height and width")
     given = parser.parse_args()
 
     for name, options in (("this process", {}), ("a warm worker", {"gpus_per_trial": 0})):
@@ -92,7 +92,7 @@ def main() -> None:
         print(f"a trial costs {1000 * cost:.1f} ms beyond its training in {name}")
 
     rng = np.random.default_rng(0)
-    x = rng.random((given.images, SIZE, SIZE, 1), dtype="float32")
+    x = rng.random((given.images, given.size, given.size, 1), dtype="float32")
     y = rng.integers(0, 10, given.images)
     taken: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
     for _ in range(given.rounds):
