@@ -32,9 +32,11 @@ def build(hp, size: int):
     model = keras.Sequential(
         [
             keras.Input((size, size, 1)),
-            keras.layers.Conv2D(hp.Int("filters", 8, 32), hp.Int("kernel_size", 2, 4), activation="relu"),
+            keras.layers.Conv2D(
+                hp.Int("filters", 8, 32), hp.Int("kernel_size", 2, 4), padding="same", activation="relu"
+            ),
             keras.layers.MaxPooling2D(),
-            keras.layers.Conv2D(16, 3, activation="relu"),
+            keras.layers.Conv2D(16, 3, padding="same", activation="relu"),
             keras.layers.MaxPooling2D(),
             keras.layers.Flatten(),
             keras.layers.Dense(hp.Int("units", 32, 128, step=32), activation="relu"),
