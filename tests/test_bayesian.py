@@ -12,7 +12,7 @@ from scipy.integrate import quad
 
 import choritsu as ct
 from choritsu.chance import unit
-from choritsu.decisions import Done, Start, Wait
+from choritsu.decisions import Done, Promote, Start, Wait
 from choritsu.errors import FailedTrialError
 from choritsu.oracles import ASHA, BayesianOptimization, Hyperband, Precedent, Precedents, Random
 from choritsu.oracles.bayesian.acquisition import log_expected_improvement
@@ -224,6 +224,21 @@ def test_it_foretells_who_begins_slowly_and_ends_well():
     assert told[6] < told[5]
     assert oracle.forecast(history) == told
     assert oracle.forecast(History(history.space, LOSS)) == {}
+
+
+def test_who_is_going_on_holds_its_place_in_asha():
+    """Of twelve that have paused, four go on at a time, and no further one while they do."""
+    oracle = ASHA(max_epochs=9, oracle=BayesianOptimization(seed=0))
+    history = History(Space((Float("x", 0.0, 1.0),)), LOSS)
+    for number in range(12):
+        values, result = {"x": number / 12}, Result(abs(number - 5), None, {}, 0, 0, 1, 1)
+        history = history.after_all([Claimed(number, 0, values, until=1), Finished(number, 0, values, result)])
+    going_on = []
+    while isinstance(decision := oracle.suggest(history, 12), Promote):
+        going_on.append(decision.number)
+        history = history.after(Claimed(decision.number, 1, {}, until=decision.until))
+    assert len(set(going_on)) == len(going_on) == 4
+    assert isinstance(decision, Start)
 
 
 def test_what_has_paused_promises_less_than_what_was_never_tried():

@@ -22,7 +22,7 @@ class ASHA:
     new is left to try and nothing runs, the share is rounded up, so that the best is trained to the end.
 
     With an `oracle` that foretells what trials will come to, such as `BayesianOptimization`, the best are those of
-    which it expects most; as that changes with each result, somewhat more than one in `factor` go on.
+    which it expects most; as that changes with each result, more than one in `factor` go on.
 
     Args:
         max_epochs: to how many epochs the best are trained.

@@ -71,8 +71,8 @@ class Forecasting(Oracle, Protocol):
         """Foretell the scores of whole trainings.
 
         Returns:
-            By number, for trials that have paused at a rung: the lower, the better. Numbers can only be compared
-            with each other. Empty where nothing can be foretold.
+            By number, for trials that have reached a rung, those included that are going on: the lower, the better.
+            Numbers can only be compared with each other. Empty where nothing can be foretold.
         """
         ...
 

@@ -94,16 +94,17 @@ class BayesianOptimization:
         from choritsu.oracles.bayesian.observations import observations
         from choritsu.oracles.bayesian.surrogate import Surrogate
 
-        paused = [trial for trial in history.completed if trial.rungs]
-        if history.objective.pareto or not paused:
+        # Those that are going on included: they hold their places before others.
+        begun = [trial for trial in history if trial.rungs]
+        if history.objective.pareto or not begun:
             return {}
         seen, encoding, earlier = observations(history), self._encoding(history), self._earlier(history)
         if not self._is_taught(history, encoding, seen, earlier):
             return {}
         with threadpool_limits(1, "blas"):
             surrogate = Surrogate.learned(encoding, seen, earlier=earlier)
-            means = surrogate.expected(encoding.points(trial.values for trial in paused))
-        return dict(zip((trial.number for trial in paused), means.tolist(), strict=True))
+            means = surrogate.expected(encoding.points(trial.values for trial in begun))
+        return dict(zip((trial.number for trial in begun), means.tolist(), strict=True))
 
     def _encoding(self, history: History) -> Encoding:
         from choritsu.oracles.bayesian.conditions import inferred
