@@ -232,6 +232,22 @@ def test_scores_to_be_made_large_are_as_good(tmp_path):
     assert large.history.expected(large.history.best) == -small.history.expected(small.history.best)
 
 
+def test_a_repeat_has_the_values_of_the_first_training_though_the_space_has_changed(tmp_path):
+    """Those of the first trial were drawn by the function itself, which now has another range."""
+
+    def search(largest, **options):
+        def function(hp, trial):
+            hp.Float("x", 0, largest)
+            return trial.number + random.Random(trial.seed).random() / 9
+
+        return searched(tmp_path, function, project_name="search", **options)
+
+    (first, *_) = search(1, max_trials=6, executions_per_trial=1).history
+    (again, *_) = search(100, max_trials=7, accept_changes=True).history
+    assert again.result.executions > 1
+    assert again.values == first.values
+
+
 def test_fixed_executions_are_ordered_by_score_as_ever(tmp_path):
     tuner = searched(tmp_path, executions_per_trial=2, max_trials=8)
     assert tuner.history.noise is None

@@ -309,8 +309,8 @@ class Search:
                 case Promote(number, until):
                     self._claim(_again(history[number], until), history)
                 case Repeat(number):
-                    trial = history[number]
-                    self._claim(replace(_again(trial, trial.until), executions=racing.asked(trial) + 1), history)
+                    trial = replace(history[number], executions=racing.asked(history[number]) + 1)
+                    self._claim(_again(trial, trial.until), history)
                 case Enqueued(values, until):
                     self._claim(Claimed(len(history), 0, values, enqueued=True, until=until), history)
                 case Start(values, until):
