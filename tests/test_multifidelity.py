@@ -681,6 +681,20 @@ def test_who_waits_is_asked_again_only_once_something_has_changed():
     assert len(asked) == 2 * 4 - 1
 
 
+def test_who_is_done_while_a_trial_runs_is_asked_again_only_once_that_has_ended():
+    asked = []
+
+    @dataclass(frozen=True)
+    class Through(Random):
+        def suggest(self, history, number):
+            asked.append(number)
+            return super().suggest(history, number) if number < 3 else Done("three are enough")
+
+    history, epochs = searched(Through(), slots=2, max_trials=9, epochs=50)
+    assert (len(history), epochs) == (3, 150)
+    assert len(asked) <= 3 + 3
+
+
 # -- both ------------------------------------------------------------------------------------------
 
 BUDGETED = [Hyperband(max_epochs=27, hyperband_iterations=2), ASHA(max_epochs=27)]

@@ -231,7 +231,7 @@ class Search:
         self._heartbeat = heartbeat
         self._held: dict[int, int] = {}
         self._history = store.history()
-        #: What the oracle has waited for to change: it may take its time for an answer, and reports come often.
+        #: With which there was nothing to start: an oracle may take its time to say so, and reports come often.
         self._awaited: History | None = None
         self._failures = 0
         self._refusals = 0
@@ -319,8 +319,11 @@ class Search:
                     self._awaited = history
                     return None
                 case Done() as done:
+                    if not history.having(Status.RUNNING):
+                        return done
                     # What another process is running may yet be lost, and is then ours to finish.
-                    return None if history.having(Status.RUNNING) else done
+                    self._awaited = history
+                    return None
         return None
 
     def _claim(self, claim: Claimed, history: History) -> None:
