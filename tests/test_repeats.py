@@ -595,6 +595,25 @@ def test_what_repeats_have_shown_is_said(tmp_path, capsys):
     assert "noise" not in capsys.readouterr().out
 
 
+def test_repeats_that_failed_are_told(tmp_path, capsys):
+    def function(hp, trial):
+        return math.nan if trial.execution else noisy(hp, trial)
+
+    tuner = searched(tmp_path, function)
+    failed = [trial for trial in tuner.history if trial.has_failed_again]
+    assert len(failed) == 2
+    capsys.readouterr()
+    tuner.results_summary()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "20 completed, 2 repeats failed" in printed
+    assert f"Failed trial {failed[0].trial_id}: when trained once more:" in printed
+    arguments = ["show", tuner.project_dir, "--trial", str(failed[0].number)]
+    assert "when trained once more:" in CliRunner().invoke(app, arguments).output
+    page = tuner.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("completed, then failed") == 2
+    assert "when trained once more:" in page
+
+
 def test_a_display_says_what_is_repeated(tmp_path, capsys):
     tuned(tmp_path, max_trials=10).search(verbose=2)
     assert "once more, with another seed (execution 2)" in capsys.readouterr().out

@@ -389,7 +389,7 @@ class Trial:
         losses: how many attempts in a row ended without a word at the same epoch, their own process gone.
         lost_at: how many epochs it had reported by the last of these.
         result: what it reached; None unless completed.
-        message: why it failed or was refused, or why it did not go on beyond the last of its rungs.
+        message: why it failed or was refused, or why it neither went on beyond the last of its rungs nor was repeated.
         traceback: where, if an exception was the reason.
         started: when its first attempt began, in seconds since 1970.
         resumed: when its latest attempt began.
@@ -438,6 +438,12 @@ class Trial:
         reached = self.rungs[-1].until if self.rungs else 0
         in_vain = self.status is Status.COMPLETED and self.until is not None and self.until > reached
         return self.until if in_vain else None
+
+    @property
+    def has_failed_again(self) -> bool:
+        """Whether it failed, or was refused, when it was trained once more, and stands with what it had before."""
+        repeated = self.result is not None and self.executions is not None and self.executions > self.result.executions
+        return self.status is Status.COMPLETED and repeated and bool(self.message or self.traceback)
 
     @property
     def is_repeating(self) -> bool:

@@ -109,8 +109,12 @@ class Summary:
 
     @cached_property
     def failed(self) -> tuple[Trial, ...]:
-        """The trials that failed, those among them that had completed a smaller budget before, by number."""
-        return tuple(trial for trial in self.history if trial.status is Status.FAILED or trial.missed is not None)
+        """The trials that failed, by number; also when they were to go on or to be trained once more."""
+        return tuple(
+            trial
+            for trial in self.history
+            if trial.status is Status.FAILED or trial.missed is not None or trial.has_failed_again
+        )
 
     @cached_property
     def partly_trained(self) -> frozenset[int]:

@@ -165,10 +165,13 @@ def describe_counts(summary: Summary) -> str:
 
 
 def describe_states(summary: Summary) -> str:
-    """Say where the trials stand, and how many of the completed ones failed when they were to go on; empty for none."""
+    """Say where the trials stand, and how many completed ones failed when they were to do more; empty for none."""
     states = [f"{amount:,} {str(status).lower()}" for status, amount in summary.counts.items()]
-    missed = sum(trial.missed is not None for trial in summary.history)
-    return ", ".join([*states, *([f"{count(missed, 'promotion')} failed"] if missed else [])])
+    failed = {
+        "promotion": sum(trial.missed is not None for trial in summary.history),
+        "repeat": sum(trial.has_failed_again for trial in summary.history),
+    }
+    return ", ".join([*states, *(f"{count(amount, what)} failed" for what, amount in failed.items() if amount)])
 
 
 def _values(trial: Trial, separator: str = ", ") -> str:

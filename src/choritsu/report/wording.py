@@ -174,9 +174,11 @@ def repeats(noise: Noise | None) -> str:
 
 
 def reason(trial: Trial) -> str:
-    """Say in one line why a trial did not complete, or did not go on; empty for one that did or still runs."""
+    """Say in one line why a trial did not complete, go on or train once more; empty for one that did or still runs."""
     if trial.missed is not None:
         return f"on the way to epoch {trial.missed}: {_cause(trial)}"
+    if trial.has_failed_again:
+        return f"when trained once more: {_cause(trial)}"
     return "" if trial.status in (Status.COMPLETED, Status.RUNNING) else _cause(trial)
 
 
