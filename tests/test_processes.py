@@ -302,6 +302,24 @@ def test_who_dies_between_two_trials_is_replaced_unseen():
         assert said(executor, 1) != first
 
 
+def test_a_trial_that_goes_on_before_its_worker_has_left_it_takes_a_place(tmp_path):
+    def perform(job, emit):
+        emit(Failed(job.number, job.attempt, {}, ""))
+        while not (tmp_path / "leave").exists():
+            time.sleep(0.01)
+
+    told = []
+    with closing(ProcessExecutor(perform, 2)) as executor:
+        for attempt in (0, 1):
+            executor.start(job(0, attempt=attempt))
+            while len(told) == attempt:
+                executor.wait(lambda event: told.append(event) or Continue(), 1.0)
+        assert executor.free == 0
+        (tmp_path / "leave").touch()
+        ran(executor)
+        assert executor.free == 2
+
+
 def test_a_function_without_an_outcome_is_lost():
     with closing(ProcessExecutor(lambda job, emit: None, 1)) as executor:
         (event,) = ran(executor, job(0))[0]

@@ -156,7 +156,8 @@ class ProcessExecutor:
 
     @property
     def free(self) -> int:
-        return len(self._places) - len(self.running)
+        # By worker: one that has told its trial's outcome may still be busy when another goes on with the same trial.
+        return len(self._places) - sum(worker.attempt is not None for worker in self._workers)
 
     @property
     def running(self) -> frozenset[int]:
