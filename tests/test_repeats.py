@@ -27,6 +27,7 @@ from choritsu.errors import RedrawTrialError
 from choritsu.noise import Noise, Sample
 from choritsu.oracles import BayesianOptimization, MedianStopper, Random
 from choritsu.racing import contender
+from choritsu.report import render_html
 from choritsu.search import Plan, next_step
 from choritsu.space import Float, Space
 from choritsu.stores import MemoryStore, open_store
@@ -593,6 +594,12 @@ def test_what_repeats_have_shown_is_said(tmp_path, capsys):
     assert "expected" not in printed
     searched(tmp_path / "single", executions_per_trial=1, max_trials=5).results_summary()
     assert "noise" not in capsys.readouterr().out
+
+
+def test_a_page_says_what_its_line_shows(tmp_path):
+    for function, line in (noisy, "what the best so far is expected to score"), (exact, "the best so far"):
+        page = render_html(searched(tmp_path / function.__name__, function, max_trials=8).summary)
+        assert f"Each dot is a trial, the line {line}; lower is better." in page
 
 
 def test_repeats_that_failed_are_told(tmp_path, capsys):

@@ -167,7 +167,10 @@ def progress(summary: Summary) -> list[Figure]:
     standings = summary.progress()
     if not standings:
         return []
-    y = scale_over((standing.score for standing in standings), keep=[standings[-1].best])
+    # Where trials were repeated, the line shows what is expected, and the dots what was scored.
+    shown = [score for standing in standings for score in dict.fromkeys((standing.trial.score or 0.0, standing.score))]
+    y = scale_over(shown, keep=[standings[-1].best])
+    line = "the best so far" if not summary.expects else "what the best so far is expected to score"
     better = "higher" if summary.objective.direction == "max" else "lower"
     by_number = Plot(Linear(-0.5, max(len(summary.history) - 0.5, 0.5), integral=True), y, x_label="trial")
     lost = "".join(_cross(trial, by_number, summary) for trial in summary.history.having(Status.FAILED))
@@ -179,7 +182,7 @@ def progress(summary: Summary) -> list[Figure]:
             ),
             " ".join(
                 [
-                    f"Each dot is a trial, the line the best so far; {better} is better.",
+                    f"Each dot is a trial, the line {line}; {better} is better.",
                     *filter(None, [about_hollow_dots(summary)]),
                     *(["A cross at the foot is a trial that failed."] if lost else []),
                 ]

@@ -107,6 +107,11 @@ class Summary:
         """How much the same values score differently; None unless trials were repeated to find out."""
         return self.history.noise
 
+    @property
+    def expects(self) -> bool:
+        """Whether something else is expected of trials than what they have scored."""
+        return self.noise is not None and self.noise.deviation > 0.0
+
     @cached_property
     def failed(self) -> tuple[Trial, ...]:
         """The trials that failed, by number; also when they were to go on or to be trained once more."""

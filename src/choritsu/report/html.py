@@ -137,7 +137,7 @@ def _best(summary: Summary) -> Mapping[str, Any] | None:
 def _expected(summary: Summary, trial: Trial) -> str:
     """Say what a trial is expected to score, where that is something else than what it has scored."""
     expected = summary.history.expected(trial)
-    if summary.noise is None or summary.noise.deviation == 0.0 or expected is None:
+    if not summary.expects or expected is None:
         return ""
     return f"{number(expected)} expected after {count(summary.executions_of(trial), 'execution')}"
 

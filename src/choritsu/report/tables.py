@@ -224,7 +224,7 @@ class _Results:
             "trials": describe_counts(summary),
             "executions": f"{ran}, {duration(summary.seconds)} in all" if summary.seconds else ran,
             "objective": ", ".join(goal(summary.objective)),
-            "noise": repeats(summary.noise) + ("; ordered by the expected score" if self._expects else ""),
+            "noise": repeats(summary.noise) + ("; ordered by the expected score" if summary.expects else ""),
             "best sum" if summary.objective.pareto else "best": "none yet",
         }
         if best is not None:
@@ -267,14 +267,9 @@ class _Results:
         spread = trial.result.spread if trial.result else None
         return number(trial.score) if spread is None else f"{number(trial.score)} {self.plus_minus} {number(spread, 2)}"
 
-    @property
-    def _expects(self) -> bool:
-        """Whether something else is expected of trials than what they have scored."""
-        return self.summary.noise is not None and self.summary.noise.deviation > 0.0
-
     def _expected(self, trial: Trial) -> str:
         expected = self.summary.history.expected(trial)
-        if not self._expects or expected is None:
+        if not self.summary.expects or expected is None:
             return ""
         return f" ({count(self.summary.executions_of(trial), 'execution')}, {number(expected)} expected)"
 
@@ -285,7 +280,7 @@ class _Results:
         if objective.pareto:
             return parts
         told = {objective.name: self._score(trial)}
-        if self._expects:
+        if self.summary.expects:
             expected = self.summary.history.expected(trial)
             told |= {
                 "executions": str(self.summary.executions_of(trial)),
@@ -332,7 +327,7 @@ class _Results:
         return grid
 
     def _told(self, trial: Trial) -> str:
-        if not self.summary.objective.parts and not self._expects:
+        if not self.summary.objective.parts and not self.summary.expects:
             return self._score(trial)
         return "  ".join(f"{cut(name, 24)} {text}" for name, text in self._measures(trial).items())
 
