@@ -15,7 +15,7 @@ FIRST = 5
 #: the way, since many that lead there are overtaken before the end.
 EVERY, ON_THE_WAY = 2, 4
 #: After so many repeats that scored exactly what the first training did, the function is held to be deterministic.
-ALIKE = 2
+ALIKE = 3
 #: How many degrees of freedom an estimate of the noise needs to be of use; with 3 it is mostly within a factor of 2.
 ENOUGH = 3
 #: So many standard errors behind the best, a trial is hardly the best: one time in ten.
