@@ -723,3 +723,8 @@ class TestTried:
         left = untried(Space((Boolean("a"), Int("seed", 0, 2**21))), Tried())
         assert [next(left) for _ in range(3)] == [{"a": False, "seed": k} for k in range(3)]
         assert time.process_time() - began < 0.5
+
+
+def test_the_narrowest_range_there_is_has_two_ends():
+    narrow = Float("x", 0.0, 5e-324)
+    assert (narrow.to_unit(0.0), narrow.to_unit(5e-324)) == (0.0, 1.0)

@@ -222,7 +222,9 @@ class Continuous:
             return 0.5
         if self.sampling == "linear":
             # Halves, because the whole width of the floats is more than a float can hold.
-            u = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+            width = self.high / 2 - self.low / 2
+            # Half of the smallest float there is, is none.
+            u = (value / 2 - self.low / 2) / width if width else float(value > self.low)
         elif self.sampling == "log":
             u = self._position(value)
         else:
