@@ -50,6 +50,8 @@ def shown(history):
 @settings(max_examples=25)
 @given(space=spaces(parameters), chance=st.randoms(use_true_random=False))
 def test_the_sampler_is_shown_every_value_there_is(space, chance):
+    # Of a name that is defined twice, a value may be outside the definition that is active.
+    assume(all(len(space.named(parameter.name)) == 1 for parameter in space))
     # It is not asked for what is believed.
     space = ct.Space(tuple(parameter.without_prior for parameter in space))
     history = History(space, LOSS)
