@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from choritsu.space import Boolean, Choice, Condition, Fixed, Float, Int, Space, canonical
 
 # A shared machine may be slow at any moment; what is too slow has a test of its own.
-settings.register_profile("choritsu", deadline=None, max_examples=50)
+settings.register_profile("choritsu", deadline=None, max_examples=30)
 settings.load_profile("choritsu")
 
 SAMPLINGS = ("linear", "log", "reverse_log")
