@@ -136,7 +136,7 @@ def show(
         for report in summary.reports.get(trial, ()):
             metrics = "  ".join(f"{name}={value:.6g}" for name, value in report.metrics.items())
             typer.echo(f"  execution {report.execution}  epoch {report.epoch + 1}  {metrics}")
-        if row.missed is not None or row.has_failed_again:
+        if row.has_failed_later:
             typer.echo(f"  {reason(row)}")
         if row.message:
             typer.echo(row.traceback or row.message)

@@ -446,6 +446,11 @@ class Trial:
         return self.status is Status.COMPLETED and repeated and bool(self.message or self.traceback)
 
     @property
+    def has_failed_later(self) -> bool:
+        """Whether it has completed, and then failed when it was to go on or to be trained once more."""
+        return self.missed is not None or self.has_failed_again
+
+    @property
     def is_repeating(self) -> bool:
         """Whether it has completed, and is being trained once more."""
         again = self.status in (Status.RUNNING, Status.INTERRUPTED)

@@ -115,11 +115,7 @@ class Summary:
     @cached_property
     def failed(self) -> tuple[Trial, ...]:
         """The trials that failed, by number; also when they were to go on or to be trained once more."""
-        return tuple(
-            trial
-            for trial in self.history
-            if trial.status is Status.FAILED or trial.missed is not None or trial.has_failed_again
-        )
+        return tuple(trial for trial in self.history if trial.status is Status.FAILED or trial.has_failed_later)
 
     @cached_property
     def partly_trained(self) -> frozenset[int]:

@@ -207,7 +207,7 @@ def _row(trial: Trial, rank: int | None, summary: Summary) -> Mapping[str, Any]:
         "number": trial.number,
         "rank": rank,
         "status": str(trial.status).lower(),
-        "failed_later": trial.missed is not None or trial.has_failed_again,
+        "failed_later": trial.has_failed_later,
         "score": "" if trial.score is None else repr(trial.score),
         "score_shown": "-" if trial.score is None else number(trial.score),
         "spread": "" if spread is None else f" ± {number(spread, 2)}",

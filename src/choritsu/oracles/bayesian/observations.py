@@ -74,8 +74,8 @@ def weighed(history: History, weights: Floats) -> list[Observation]:
 def _of(trial: Trial, objective: Objective) -> list[Observation]:
     if trial.rungs:
         seen = [Observation(trial.values, objective.badness(rung.score), rung.until) for rung in trial.rungs]
-        if _has_failed_on_its_way(trial):
-            seen.append(Observation(trial.values, math.inf, trial.until))
+        if trial.missed is not None:
+            seen.append(Observation(trial.values, math.inf, trial.missed))
         return seen
     if trial.status is Status.COMPLETED:
         executions = trial.result.executions if trial.result is not None else 1
@@ -83,11 +83,6 @@ def _of(trial: Trial, objective: Objective) -> list[Observation]:
     if trial.status in (Status.FAILED, Status.REFUSED) and trial.values:
         return [Observation(trial.values, math.inf, trial.until)]
     return []
-
-
-def _has_failed_on_its_way(trial: Trial) -> bool:
-    """Tell whether a trial that had reached a rung failed, or was refused, before the next."""
-    return trial.status is Status.COMPLETED and trial.until != trial.rungs[-1].until
 
 
 def precedents(earlier: Precedents, space: Space) -> list[Observation]:
