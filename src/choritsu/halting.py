@@ -23,7 +23,6 @@ class Halt:
     def __init__(self, said: Callable[[str], None] = lambda text: None) -> None:  # noqa: ARG005
         self.reason: str | None = None
         self.by_hand = False
-        self.at_once = False
         self._said = said
 
     def ask(self, reason: str) -> None:
@@ -37,11 +36,19 @@ class Halt:
             KeyboardInterrupt: the second time.
         """
         if self.reason is not None:
-            self.at_once = True
             raise KeyboardInterrupt
         self.by_hand = True
         self.ask("stopped by Ctrl-C")
         self._said("Stopping after this epoch; press Ctrl-C again to stop at once. Nothing is lost either way.")
+
+    def break_off(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's form
+        """Take the clock's interrupt where Ctrl-C is ignored, as in a job that a shell runs in the background.
+
+        Raises:
+            KeyboardInterrupt: once the time is up.
+        """
+        if self.reason is not None:
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -75,11 +82,14 @@ def _pressed(halt: Halt) -> Iterator[None]:
         yield
         return
     before: Any = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, halt.press)
+    elif before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, halt.break_off)
+    else:
         # Somebody else listens already.
         yield
         return
-    signal.signal(signal.SIGINT, halt.press)
     try:
         yield
     finally:
