@@ -186,7 +186,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("text", "text_killed", "kills"),
-    [(LOOP, LOOP, 30), (KERAS, KERAS, 3), (PLAIN, SIDE_BY_SIDE, 10), (REPEATS, REPEATS, 10)],
+    [(LOOP, LOOP, 24), (KERAS, KERAS, 3), (PLAIN, SIDE_BY_SIDE, 8), (REPEATS, REPEATS, 8)],
     ids=["loop", "keras", "workers", "repeats"],
 )
 def test_the_same_bits_however_often_it_is_killed(tmp_path, text, text_killed, kills):

@@ -406,9 +406,9 @@ class OracleContract:
     @pytest.mark.parametrize("slots", [1, 7])
     @pytest.mark.parametrize("name", INFINITE)
     def test_an_infinite_space_fills_max_trials(self, oracle: Oracle, name: str, slots: int) -> None:
-        history = run_search(oracle, INFINITE[name], uneven(), slots=slots, max_trials=40)
+        history = run_search(oracle, INFINITE[name], uneven(), slots=slots, max_trials=25)
         if self.endless:
-            assert len(history) - len(history.having(Status.REFUSED)) == 40
+            assert len(history) - len(history.having(Status.REFUSED)) == 25
         assert len({same(trial.values) for trial in history}) == len(history)
 
     @pytest.mark.parametrize("name", [*FINITE, *INFINITE])
