@@ -190,12 +190,20 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
     ids=["loop", "keras", "workers", "repeats"],
 )
 def test_the_same_bits_however_often_it_is_killed(tmp_path, text, text_killed, kills):
-    kills = KILLS or kills
     whole = Script(tmp_path / "whole", text)
     whole.finish()
-    total = whole.reported()
-    script = Script(tmp_path / "killed", text_killed)
-    chance = random.Random(kills)
+    killed = 0
+    while killed < max(KILLS, 1):
+        script = Script(tmp_path / f"killed-from-{killed}", text_killed)
+        killed += kill_again_and_again(script, kills, whole.reported(), random.Random(kills + killed))
+        assert script.outcome() == whole.outcome()
+        assert all(row[1] in (Status.COMPLETED, Status.FAILED) for row in script.outcome())
+        assert list(script.best()) == list(whole.best())
+        assert not list(script.place.rglob("*writing*"))
+
+
+def kill_again_and_again(script, kills, total, chance):
+    """Start a search again and again, killing it about so many times until it is at its end; give how many it was."""
     done: set[tuple[int, int, float]] = set()
     killed = 0
     for _ in range(kills):
@@ -227,7 +235,4 @@ def test_the_same_bits_however_often_it_is_killed(tmp_path, text, text_killed, k
         done = now
     assert killed >= kills // 2
     script.finish()
-    assert script.outcome() == whole.outcome()
-    assert all(row[1] in (Status.COMPLETED, Status.FAILED) for row in script.outcome())
-    assert list(script.best()) == list(whole.best())
-    assert not list(script.place.rglob("*writing*"))
+    return killed
