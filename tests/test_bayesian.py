@@ -144,10 +144,11 @@ def test_it_stays_away_from_where_trainings_diverge():
     def loss(values, epoch):
         return math.nan if values["rate"] > 0.03 else -math.log10(values["rate"]) + values["other"]
 
-    history = played(BayesianOptimization(seed=2), space, loss, 40)
-    late = history[20:]
-    assert sum(trial.status is Status.FAILED for trial in late) <= 6
-    assert history.best.score < 1.6
+    histories = [played(BayesianOptimization(seed=seed), space, loss, 40) for seed in range(3)]
+    for history in histories:
+        assert sum(trial.status is Status.FAILED for trial in history[20:]) <= 6
+    # The best that does not diverge is 1.52.
+    assert np.median([history.best.score for history in histories]) < 1.6
 
 
 def test_noise_does_not_lead_it_astray():
@@ -503,6 +504,65 @@ def test_the_process_is_the_one_of_the_textbooks():
     found_means, found_deviations = process.at(others)
     np.testing.assert_allclose(found_means, means, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found_deviations, deviations, rtol=1e-5)
+
+
+def test_a_trend_is_a_sum_of_lines_and_parabolas():
+    """As in linear regression with a belief about its weights, and a process for what is left."""
+    from numpy.polynomial.legendre import legval
+
+    points, targets, groups = seen()
+    others = np.random.default_rng(1).random((20, 3))
+    scales = Scales(np.log([0.4, 0.8, 3.0]), math.log(1.7), math.log(0.01), math.log(5.0))
+
+    def covariance(one, other):
+        terms = [
+            [math.sqrt(2 * degree + 1) * legval(2 * rows - 1, [0] * degree + [1]) for degree in (1, 2)]
+            for rows in (one, other)
+        ]
+        trend = sum(a @ b.T for a, b in zip(*terms, strict=True)) / 6
+        distances = np.sqrt(5 * (((one[:, None] - other) / [0.4, 0.8, 3.0]) ** 2).sum(axis=-1))
+        return 1.7 * (1 + distances + distances**2 / 3) * np.exp(-distances) + 5.0 * trend
+
+    inverse = np.linalg.inv(covariance(points, points) + (0.01 + 1e-6) * np.eye(len(points)))
+    across = covariance(others, points)
+    means, deviations = Process.conditioned(points, targets, groups, scales).at(others)
+    np.testing.assert_allclose(means, across @ inverse @ targets, rtol=1e-6, atol=1e-8)
+    variances = np.diagonal(covariance(others, others) - across @ inverse @ across.T)
+    np.testing.assert_allclose(deviations, np.sqrt(variances), rtol=1e-5)
+
+
+def test_a_trend_leads_on_to_where_nothing_was_tried():
+    """The lowest point of a valley of which only one slope has been seen."""
+    points = np.random.default_rng(0).uniform(0, 0.55, (12, 2))
+    targets = ((points - 0.8) ** 2).sum(axis=1)
+    targets = (targets - targets.mean()) / targets.std()
+    groups = [slice(0, 1), slice(1, 2)]
+    ahead = np.array([[0.8, 0.8]])
+    expected = {}
+    for trend in (math.log(2.0), None):
+        scales = fitted(points, targets, groups, Belief([-1.8, -1.8], trend=trend))
+        expected[trend], _ = Process.conditioned(points, targets, groups, scales).at(ahead)
+    assert expected[math.log(2.0)] < targets.min()
+    assert expected[math.log(2.0)] < expected[None]
+
+
+@pytest.mark.parametrize("trend", [math.log(2.0), None])
+def test_the_most_probable_scales_are_found(trend):
+    """No scale near those found makes the targets more probable."""
+    points, targets, groups = seen(25)
+    belief = Belief([0.0, 0.0, 0.0], trend=trend)
+    found = fitted(points, targets, groups, belief)
+    vector = np.array([*found.lengths, found.signal, found.noise, *([] if trend is None else [found.trend])])
+
+    def improbability(vector):
+        process = Process.conditioned(points, targets, groups, Scales(vector[:3], *vector[3:]))
+        deviation = (vector - belief.middle) / belief.spread
+        return 0.5 * targets @ process.weights + np.log(np.diagonal(process.factor)).sum() + 0.5 * deviation @ deviation
+
+    least = improbability(vector)
+    for step in np.vstack([np.eye(len(vector)), -np.eye(len(vector))]):
+        assert improbability(vector + 0.3 * step) > least - 1e-3
+    assert improbability(belief.middle) > least
 
 
 def test_what_is_waited_for_makes_it_surer_there_and_no_better():

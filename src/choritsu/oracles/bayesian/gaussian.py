@@ -27,19 +27,16 @@ class Scales:
     """The parameters of a kernel, as logarithms.
 
     Args:
-        lengths: of each group of coordinates: over which distance the function forgets its value.
-        signal: of the function's variance.
+        lengths: of each group of coordinates: over which distance the function forgets how far it is from its trend.
+        signal: of the variance of the function about its trend.
         noise: of the variance of what is observed about it.
+        trend: of the variance of the trend; there is none by default.
     """
 
     lengths: Floats
     signal: float = 0.0
     noise: float = math.log(1e-3)
-
-    @classmethod
-    def of(cls, vector: Floats) -> Scales:
-        """Take them from a row: the lengths, the signal, the noise."""
-        return cls(vector[:-2], float(vector[-2]), float(vector[-1]))
+    trend: float = -math.inf
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,11 @@ class Belief:
     Args:
         lengths: the logarithms of the most probable lengths, one for each group.
         length_spread: how far a length may lie from that; standard deviations of logarithms, like those that follow.
-        signal_spread: how far the variance of the function may lie from 1.
+        signal_spread: how far the variance of the function about its trend may lie from 1.
         noise: the logarithm of the noise's most probable variance.
         noise_spread: how far that may lie from it.
+        trend: the logarithm of the trend's most probable variance; None for no trend.
+        trend_spread: how far that may lie from it.
     """
 
     lengths: Sequence[float]
@@ -59,16 +58,20 @@ class Belief:
     signal_spread: float = 1.0
     noise: float = math.log(1e-3)
     noise_spread: float = 2.0
+    trend: float | None = None
+    trend_spread: float = 1.0
 
     @property
     def middle(self) -> Floats:
-        """The most probable scales."""
-        return np.array([*self.lengths, 0.0, self.noise])
+        """The most probable scales, in the order of `Scales`; the trend's is left out where there is none."""
+        return np.array([*self.lengths, 0.0, self.noise, *([] if self.trend is None else [self.trend])])
 
     @property
     def spread(self) -> Floats:
         """How far they may lie from these."""
-        return np.array([*[self.length_spread] * len(self.lengths), self.signal_spread, self.noise_spread])
+        lengths = [self.length_spread] * len(self.lengths)
+        trend = [] if self.trend is None else [self.trend_spread]
+        return np.array([*lengths, self.signal_spread, self.noise_spread, *trend])
 
 
 def matern(squares: Floats) -> tuple[Floats, Floats]:
@@ -80,6 +83,17 @@ def matern(squares: Floats) -> tuple[Floats, Floats]:
     fading = np.exp(-r)
     slope = (5.0 / 3.0) * (1.0 + r) * fading
     return (1.0 + r + r * r / 3.0) * fading, slope
+
+
+def trends(coordinates: Floats) -> Floats:
+    """Give the terms of which a trend is the sum, with weights of variance 1, for points one a row.
+
+    For each coordinate x they are a line and a parabola, the Legendre polynomials ``sqrt(3) (2 x - 1)`` and
+    ``sqrt(5) (6 x**2 - 6 x + 1)``, divided by the root of the number of all terms.
+    """
+    lines = math.sqrt(3.0) * (2.0 * coordinates - 1.0)
+    terms = np.hstack([lines, math.sqrt(5.0) / 2.0 * (lines**2 - 1.0)])
+    return np.asarray(terms / math.sqrt(terms.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -110,7 +124,8 @@ class Process:
         counts = np.broadcast_to(counts, len(seen))
         scaled = seen / _lengths(groups, scales, seen.shape[1])
         correlation, _ = matern(cdist(scaled, scaled, "sqeuclidean"))
-        covariance = math.exp(scales.signal) * correlation
+        terms = trends(seen)
+        covariance = math.exp(scales.signal) * correlation + math.exp(scales.trend) * (terms @ terms.T)
         covariance[np.diag_indices_from(covariance)] += math.exp(scales.noise) / counts + QUIETEST
         factor, _ = cho_factor(covariance, lower=True)
         return cls(seen, groups, scales, np.tril(factor), cho_solve((factor, True), targets), counts)
@@ -118,9 +133,11 @@ class Process:
     def at(self, coordinates: Floats) -> tuple[Floats, Floats]:
         """Give the mean and the standard deviation of the function, without noise, at points one a row."""
         correlation, _ = matern(cdist(coordinates / self._lengths, self._scaled, "sqeuclidean"))
-        covariance = math.exp(self.scales.signal) * correlation
+        terms, by = trends(coordinates), math.exp(self.scales.trend)
+        covariance = math.exp(self.scales.signal) * correlation + (by * terms) @ self._trends.T
         explained = solve_triangular(self.factor, covariance.T, lower=True, check_finite=False)
-        variance = math.exp(self.scales.signal) - np.einsum("ij,ij->j", explained, explained)
+        alone = math.exp(self.scales.signal) + by * np.einsum("ij,ij->i", terms, terms)
+        variance = alone - np.einsum("ij,ij->j", explained, explained)
         return covariance @ self.weights, np.sqrt(np.maximum(variance, 1e-12))
 
     @cached_property
@@ -130,6 +147,10 @@ class Process:
     @cached_property
     def _scaled(self) -> Floats:
         return self.seen / self._lengths
+
+    @cached_property
+    def _trends(self) -> Floats:
+        return trends(self.seen)
 
     def surer_at(self, coordinates: Floats) -> Process:
         """Give the process as if it had seen its own mean at further points: surer there, otherwise the same."""
@@ -156,7 +177,7 @@ def fitted(
 ) -> Scales:
     """Give the scales that are most probable after targets of mean 0 and variance 1 were seen.
 
-    Each is the mean of so many observations, and that much less noisy than one.
+    Each target is the mean of so many observations, and that much less noisy than one.
 
     Source:
         Rasmussen, Williams, "Gaussian Processes for Machine Learning" (2006), equations 5.8 and 5.9.
@@ -168,14 +189,18 @@ def fitted(
     # `pdist` counts pairs by column of the lower triangle.
     order = np.lexsort((lower[0], lower[1]))
     pairs = lower[0][order], lower[1][order]
+    terms = trends(seen)
+    alike = terms @ terms.T
+    shared, own = alike[pairs], np.diagonal(alike)
 
     def loss(vector: Floats) -> tuple[float, Floats]:
-        *logs, signal, noise = vector
-        weights = np.exp(-2.0 * np.array(logs))
+        signal, noise, *rest = vector[len(groups) :].tolist()
+        weights, trend = np.exp(-2.0 * vector[: len(groups)]), math.exp(rest[0]) if rest else 0.0
         correlation, slope = matern(weights @ squares)
         covariance = np.zeros((count, count), order="F")
-        covariance[pairs] = math.exp(signal) * correlation
-        np.fill_diagonal(covariance, math.exp(signal) + math.exp(noise) / counts + QUIETEST)
+        covariance[pairs] = math.exp(signal) * correlation + trend * shared
+        alone = math.exp(signal) + trend * own
+        np.fill_diagonal(covariance, alone + math.exp(noise) / counts + QUIETEST)
         factor, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
         if failed:
             return 1e10, np.zeros_like(vector)
@@ -186,11 +211,13 @@ def fitted(
         by_variance = np.diagonal(inverse) - solved**2
         deviation = (vector - middle) / spread
         gradient = deviation / spread
-        gradient[:-2] += (squares @ (by_covariance * slope)) * weights * math.exp(signal)
-        gradient[-2] += math.exp(signal) * (by_covariance @ correlation + 0.5 * by_variance.sum())
-        gradient[-1] += math.exp(noise) * (0.5 * (by_variance / counts).sum())
+        of_lengths, of_others = gradient[: len(groups)], gradient[len(groups) :]
+        of_lengths += (squares @ (by_covariance * slope)) * weights * math.exp(signal)
+        of_others[0] += math.exp(signal) * (by_covariance @ correlation + 0.5 * by_variance.sum())
+        of_others[1] += math.exp(noise) * (0.5 * (by_variance / counts).sum())
+        of_others[2:] += trend * (by_covariance @ shared + 0.5 * by_variance @ own)
         return float(0.5 * targets @ solved + half_log + 0.5 * deviation @ deviation), gradient
 
     bounds = [(at - 4 * by, at + 4 * by) for at, by in zip(middle, spread, strict=True)]
     found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS, "ftol": 1e-5})
-    return Scales.of(found.x)
+    return Scales(found.x[: len(groups)], *found.x[len(groups) :].tolist())

@@ -22,11 +22,13 @@ Floats: TypeAlias = NDArray[np.float64]
 #: scales are fitted to: what a suggestion costs grows with the cubes of these.
 MOST, EARLIER, FITTED = 400, 150, 200
 
-#: The logarithms of the lengths that models begin with, for one parameter; with more they grow with the root of their
-#: number, as distances in a cube do (Hvarfner, Hellsten, Nardi, "Vanilla Bayesian optimization performs great in high
-#: dimensions", 2024). One model alone is at times caught by a wrong idea of the first few scores; two that begin with
-#: rough and with smooth functions, and vote, are seldom both caught.
-LENGTHS = (-1.8, -0.6)
+#: What each model begins with: the logarithm of its lengths for one parameter, and that of its trend's variance. With
+#: more parameters lengths grow with the root of their number, as distances in a cube do (Hvarfner, Hellsten, Nardi,
+#: "Vanilla Bayesian optimization performs great in high dimensions", 2024). One model alone is at times caught by a
+#: wrong idea of the first few scores. Two that vote are seldom both caught: one expects a trend along each parameter
+#: and something rough about it, the other something smooth in all of them together. Where trainings are of several
+#: lengths or from several searches there is no trend: that of beginnings led on to where whole trainings diverge.
+BEGINNINGS = ((-1.8, math.log(2.0)), (-0.6, None))
 #: The same for the distance between two searches, and between a training's beginning and its end: they are alike.
 CONTEXT_LENGTH = 0.5
 
@@ -75,9 +77,10 @@ class Surrogate:
         growth = 0.5 * math.log(len(encoding.groups) or 1)
         some = np.linspace(0, len(points) - 1, min(len(points), FITTED)).round().astype(int)
         models = []
-        for length in LENGTHS:
+        for length, trend in BEGINNINGS:
             lengths = [length + growth] * len(encoding.groups) + [CONTEXT_LENGTH] * len(contexts.widths)
-            scales = fitted(coordinates[some], taught[some], groups, Belief(lengths), counts[some])
+            belief = Belief(lengths, trend=None if contexts.widths else trend)
+            scales = fitted(coordinates[some], taught[some], groups, belief, counts[some])
             models.append(Process.conditioned(coordinates, taught, groups, scales, counts))
         here = _in_context(encoding, points, contexts.whole)
         means = np.array([model.at(here)[0] for model in models])
