@@ -97,23 +97,22 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.random((given.images, given.size, given.size, 1), dtype="float32")
     y = rng.integers(0, 10, given.images)
-    taken: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    cases = ("compiling", "compiled before")
+    taken: dict[tuple[str, int], list[float]] = {}
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     for _ in range(given.rounds):
         for workers in (1, 2):
             with tempfile.TemporaryDirectory() as programs:
                 # Workers take over what is set here.
                 jax.config.update("jax_compilation_cache_dir", programs)
-                for case in ("compiling", "compiled before"):
+                for case in cases:
                     clock, cpu = searched(x, y, workers, given.trials, given.epochs)
-                    taken.setdefault((case, workers), []).append((clock, cpu))
+                    taken.setdefault((case, workers), []).append(clock)
                     busy = cpu / clock
                     print(f"{workers} worker(s), {case}: {clock:.1f} s, {cpu:.1f} s of CPU, {busy:.2f} cores busy")
-    for case in ("compiling", "compiled before"):
-        one, two = (statistics.median(clock for clock, _ in taken[case, workers]) for workers in (1, 2))
-        print(
-            f"{given.trials} CNNs, {case}: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast",
-        )
+    for case in cases:
+        one, two = (statistics.median(taken[case, workers]) for workers in (1, 2))
+        print(f"{given.trials} CNNs, {case}: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast")
 
 
 if __name__ == "__main__":

@@ -667,30 +667,29 @@ def test_where_nothing_is_foretold_trials_go_on_by_rank():
     assert silent == ranked
 
 
-def test_who_waits_is_asked_again_only_once_something_has_changed():
+def counted(decide):
+    """Give an oracle that draws at random where `decide` gives None, and the list of what it is asked for."""
     asked = []
 
     @dataclass(frozen=True)
-    class Waiting(Random):
+    class Counted(Random):
         def suggest(self, history, number):
             asked.append(number)
-            return Wait() if history.having(Status.RUNNING) else super().suggest(history, number)
+            return decide(history, number) or super().suggest(history, number)
 
-    history, epochs = searched(Waiting(), slots=2, max_trials=4, epochs=50)
+    return Counted(), asked
+
+
+def test_who_waits_is_asked_again_only_once_something_has_changed():
+    oracle, asked = counted(lambda history, _: Wait() if history.having(Status.RUNNING) else None)
+    history, epochs = searched(oracle, slots=2, max_trials=4, epochs=50)
     assert (len(history), epochs) == (4, 200)
     assert len(asked) == 2 * 4 - 1
 
 
 def test_who_is_done_while_a_trial_runs_is_asked_again_only_once_that_has_ended():
-    asked = []
-
-    @dataclass(frozen=True)
-    class Through(Random):
-        def suggest(self, history, number):
-            asked.append(number)
-            return super().suggest(history, number) if number < 3 else Done("three are enough")
-
-    history, epochs = searched(Through(), slots=2, max_trials=9, epochs=50)
+    oracle, asked = counted(lambda _, number: None if number < 3 else Done("three are enough"))
+    history, epochs = searched(oracle, slots=2, max_trials=9, epochs=50)
     assert (len(history), epochs) == (3, 150)
     assert len(asked) <= 3 + 3
 

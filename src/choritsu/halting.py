@@ -29,14 +29,13 @@ class Halt:
         """Ask to leave after this epoch; the first reason counts."""
         self.reason = self.reason or reason
 
-    def press(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's form
+    def press(self, signum: int, frame: FrameType | None) -> None:
         """Take a Ctrl-C: the first leaves after this epoch, the second at once.
 
         Raises:
             KeyboardInterrupt: the second time.
         """
-        if self.reason is not None:
-            raise KeyboardInterrupt
+        self.break_off(signum, frame)
         self.by_hand = True
         self.ask("stopped by Ctrl-C")
         self._said("Stopping after this epoch; press Ctrl-C again to stop at once. Nothing is lost either way.")

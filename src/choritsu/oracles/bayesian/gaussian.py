@@ -133,10 +133,13 @@ class Process:
     def at(self, coordinates: Floats) -> tuple[Floats, Floats]:
         """Give the mean and the standard deviation of the function, without noise, at points one a row."""
         correlation, _ = matern(cdist(coordinates / self._lengths, self._scaled, "sqeuclidean"))
-        terms, by = trends(coordinates), math.exp(self.scales.trend)
-        covariance = math.exp(self.scales.signal) * correlation + (by * terms) @ self._trends.T
+        covariance = math.exp(self.scales.signal) * correlation
+        alone = np.full(len(coordinates), math.exp(self.scales.signal))
+        if (by := math.exp(self.scales.trend)) > 0.0:
+            terms = trends(coordinates)
+            covariance += (by * terms) @ self._trends.T
+            alone += by * np.einsum("ij,ij->i", terms, terms)
         explained = solve_triangular(self.factor, covariance.T, lower=True, check_finite=False)
-        alone = math.exp(self.scales.signal) + by * np.einsum("ij,ij->i", terms, terms)
         variance = alone - np.einsum("ij,ij->j", explained, explained)
         return covariance @ self.weights, np.sqrt(np.maximum(variance, 1e-12))
 
