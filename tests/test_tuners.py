@@ -215,6 +215,27 @@ def test_what_cannot_be_tuned_is_refused(tmp_path, thing):
         tuned(tmp_path, thing)
 
 
+class Suggestive:
+    suggest = None
+
+
+@pytest.mark.parametrize(
+    ("oracle", "says"),
+    [
+        ("random", r"RandomSearchOracle\(max_trials=10\).*suggest\(history, number\), got 'random'"),
+        (None, "got None"),
+        (parabola, "got <function parabola"),
+        (Suggestive(), "Suggestive object"),
+        (ct.oracles.RandomSearchOracle, r"write oracle=RandomSearchOracle\(...\)"),
+        (ct.oracles.QuasiRandom, r"write oracle=QuasiRandom\(...\)"),
+    ],
+)
+def test_what_is_no_oracle_is_refused_at_the_door(tmp_path, oracle, says):
+    with pytest.raises(TypeError, match=says):
+        ct.Tuner(oracle, parabola, directory=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_data_for_a_function_that_takes_none_is_refused(tmp_path):
     with pytest.raises(FatalValueError, match="trains by itself"):
         tuned(tmp_path, lambda hp, trial: 0.0).search([1, 2, 3], verbose=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, cast
@@ -276,6 +277,17 @@ def settings_for(oracle: Oracle, **limits: Any) -> OracleSettings:
     Args:
         oracle: a frozen dataclass with ``suggest(history, number)``.
         limits: the other fields of `OracleSettings`.
+
+    Raises:
+        TypeError: when `oracle` is none.
     """
+    suggests = callable(getattr(oracle, "suggest", None))
+    if (inspect.isclass(oracle) and suggests) or (inspect.isfunction(oracle) and oracle.__module__ == __name__):
+        raise TypeError(f"oracle={oracle.__name__} is not called; write oracle={oracle.__name__}(...)")
+    if not suggests:
+        raise TypeError(
+            "oracle must be such as RandomSearchOracle(max_trials=10), or an oracle of your own with "
+            f"suggest(history, number), got {oracle!r}"
+        )
     limits.setdefault("seed", getattr(oracle, "seed", None))
     return OracleSettings(type(oracle).__name__, lambda seed: oracle, **limits)  # noqa: ARG005  # it has its own
