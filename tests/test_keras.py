@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import torch
 from keras import layers
 
 import choritsu as ct
@@ -539,7 +540,8 @@ class TestRefusedAtTheDoor:
             ((), {"x": batches(), "validation_data": digits.validation}),
             ((digits.x, digits.y), {"validation_data": batches()}),
         ):
-            with pytest.raises(FatalValueError, match="generator"):
+            # True of endless ones too, which this is.
+            with pytest.raises(FatalValueError, match=r"generator.* each trial would see other data"):
                 tuner.search(*arguments, steps_per_epoch=2, verbose=0, **keywords)
         assert len(tuner.history) == 0
         assert drawn == []
@@ -553,6 +555,33 @@ class TestRefusedAtTheDoor:
             tuner.search(digits.x, digits.y, epochs=2, validation_data=digits.validation, verbose=0)
         tuner.search(verbose=0)
         assert statuses(tuner) == ["FAILED", "COMPLETED", "COMPLETED"]
+
+    def test_a_forgotten_return(self, tmp_path, digits):
+        def forgetful(hp):
+            by_rate(hp)
+
+        class Forgetful(ct.HyperModel):
+            def build(self, hp):
+                by_rate(hp)
+
+        asked = "returned None.* is `return model` missing at its end"
+        limits = {"objective": "val_loss", "max_trials": 1}
+        with pytest.raises(FatalValueError, match=asked):
+            ct.RandomSearch(forgetful, **limits, directory=tmp_path / "function").search(
+                digits.x, digits.y, validation_data=digits.validation, verbose=0
+            )
+        with pytest.raises(FatalTypeError, match=asked):
+            ct.RandomSearch(Forgetful(), **limits, directory=tmp_path / "class").search(
+                digits.x, digits.y, validation_data=digits.validation, verbose=0
+            )
+
+    def test_a_model_in_the_place_of_the_function_that_builds_it(self, tmp_path):
+        for model in (network(), torch.nn.Linear(3, 1)):
+            with pytest.raises(
+                FatalTypeError, match=rf"is a model \({type(model).__name__}\).*RandomSearch\(build_model"
+            ):
+                ct.RandomSearch(model, objective="val_loss", directory=tmp_path)
+        assert not list(tmp_path.iterdir())
 
     def test_folds_that_a_run_trial_of_ones_own_leaves_out(self, tmp_path, digits):
         class Own(ct.RandomSearch):

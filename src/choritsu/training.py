@@ -149,8 +149,13 @@ def check_hypermodel(hypermodel: Any) -> None:
     """Refuse what cannot be trained, before any training.
 
     Raises:
-        FatalTypeError: when it is neither a function nor has a ``build`` method.
+        FatalTypeError: when it is neither a function nor has a ``build`` method, or is a model already.
     """
+    if _is_network(hypermodel):
+        raise FatalTypeError(
+            f"hypermodel is a model ({type(hypermodel).__name__}), all of whose hyperparameters are chosen; give the "
+            "function that builds it, without calling it: RandomSearch(build_model, ...)"
+        )
     if inspect.isclass(hypermodel):
         raise FatalTypeError(
             f"hypermodel is the class {hypermodel.__name__}; give an instance: {hypermodel.__name__}()"
@@ -166,6 +171,12 @@ def check_hypermodel(hypermodel: Any) -> None:
         )
 
 
+def _is_network(thing: object) -> bool:
+    """Tell whether `thing` is a model of Keras or PyTorch; who has one has imported what it is made of."""
+    keras, torch = keras_if_imported(), sys.modules.get("torch")
+    return (keras is not None and keras.is_model(thing)) or (torch is not None and isinstance(thing, torch.nn.Module))
+
+
 def check_data(
     args: Sequence[Any], kwargs: Mapping[str, Any], objective: Objective, repeats: Repeats, *, keras_fit: bool | None
 ) -> None:
@@ -179,14 +190,16 @@ def check_data(
         keras_fit: whether they go to ``model.fit`` as they are; None when nobody takes them.
 
     Raises:
-        FatalValueError: for a generator that only the first trial could read, or folds with validation data.
+        FatalValueError: for a generator, which no training could read from its beginning but the first, or folds with
+            validation data.
         ObjectiveError: when the objective is measured on validation data and there is none.
     """
     for name, value in [*enumerate(args), *kwargs.items()]:
         if inspect.isgenerator(value):
             raise FatalValueError(
-                f"search got a generator (argument {name}), which only the first training could read; "
-                "give arrays, a keras.utils.PyDataset, a tf.data.Dataset or a torch DataLoader"
+                f"search got a generator (argument {name}), which goes on where the training before has left it, so "
+                "that each trial would see other data, or none; give arrays, a keras.utils.PyDataset, "
+                "a tf.data.Dataset or a torch DataLoader"
             )
     if repeats.folds is not None and keras_fit is None:
         raise FatalValueError(
@@ -391,9 +404,12 @@ def _call(trial: RunningTrial, function: Function, data: Any, compilation: Calla
 def _refuse_unread(returned: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     given = [*(FIT[: len(args)]), *sorted(set(kwargs) - {"verbose"})]
     if given:
+        cure = "let the function find its data by itself: tuner.search()"
+        if returned is None:
+            cure = f"is `return model` missing at its end? If it trains by itself, {cure}"
         raise FatalValueError(
             f"search got {', '.join(given)} for the fit of a Keras model, and the function returned {returned!r} "
-            "and no model; let the function find its data by itself: tuner.search()"
+            f"and no model; {cure}"
         )
 
 

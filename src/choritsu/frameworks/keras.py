@@ -82,7 +82,9 @@ def build(make: Callable[[HyperParameters], Any], hp: HyperParameters, options: 
         model = make(hp)
         if not is_model(model):
             raise FatalTypeError(
-                f"the model-building function returned {model!r} ({type(model).__name__}); "
+                "the model-building function returned None; is `return model` missing at its end?"
+                if model is None
+                else f"the model-building function returned {model!r} ({type(model).__name__}); "
                 "return a compiled keras.Model"
             )
         recompile(model, options)
