@@ -374,6 +374,45 @@ class TestScopes:
         }
         assert len(seen) == 1
 
+    @pytest.mark.parametrize(
+        ("ask", "values", "says"),
+        [
+            (lambda hp: hp.Choice("m", ["cnn", "mlp"]), ["ccn"], r"Choice\(.*never 'ccn'.*did you mean 'cnn'\?"),
+            (
+                lambda hp: hp.Choice("m", ["cnn", "mlp"]),
+                ["a", "b"],
+                r"never 'a' or 'b', so that nothing can depend on that$",
+            ),
+            (lambda hp: hp.Choice("m", ["cnn", "mlp"]), None, r"'m' is never None: .* parent_values=\[\.\.\.\]"),
+            (lambda hp: hp.Boolean("m"), ["True"], "did you mean True"),
+            (lambda hp: hp.Boolean("m"), [1], "never 1"),
+            (lambda hp: hp.Int("m", 1, 10**12), [0, 2.0], "never 0 or 2.0"),
+            (lambda hp: hp.Float("m", 0, 1, step=0.5), [1], r"max_value=1\.0.* never 1,"),
+        ],
+    )
+    def test_a_condition_that_never_holds(self, ask, values, says):
+        hp = HyperParameters()
+        ask(hp)
+        with pytest.raises(SpaceError, match=says), hp.conditional_scope("m", values):
+            pass
+        with pytest.raises(SpaceError, match=says):
+            hp.Int("x", 1, 2, parent_name="m", parent_values=values)
+        with pytest.raises(SpaceError, match=says):
+            hp.LearningRate("lr", 1e-4, 1e-1, parent_name="m", parent_values=values)
+        assert len(hp.space) == 1
+
+    def test_a_condition_that_may_hold_yet(self):
+        hp = HyperParameters()
+        hp.Choice("m", ["cnn", None])
+        assert hp.Boolean("x", parent_name="m") is None
+        assert hp.Boolean("y", parent_name="m", parent_values=["cnn", "rnn"]) is False
+        with hp.conditional_scope("m", ["cnn"]):
+            hp.Choice("n", ["a"])
+            with pytest.raises(SpaceError, match="never 'b'"):
+                hp.Boolean("z", parent_name="n", parent_values=["b"])
+        # Elsewhere the name may have another definition, which a plain `if` has left out this time.
+        assert hp.Boolean("z", parent_name="n", parent_values=["b"]) is None
+
     def test_an_unknown_parent(self):
         hp = HyperParameters()
         with (
@@ -483,6 +522,11 @@ class TestOverride:
         assert hp.Int("units", 1, 9) == 150
         assert hp.space == list(OVERRIDE)
         assert HyperParameters({"units": 170}, override=OVERRIDE).Float("units", 0, 1) == 170
+
+    def test_a_branch_for_a_value_that_it_leaves_out(self):
+        hp = HyperParameters(override=Space((Choice("m", ["cnn"]),)))
+        assert hp.Choice("m", ["cnn", "mlp"]) == "cnn"
+        assert hp.Boolean("x", parent_name="m", parent_values=["mlp"]) is None
 
     def test_what_it_lacks_is_tuned(self):
         hp = HyperParameters({"bias": True}, override=OVERRIDE)

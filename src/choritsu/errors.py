@@ -32,6 +32,20 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Give the end of a message: which of the names known is close to the one given; empty when none is.
+
+    Example:
+        >>> did_you_mean("max_trial", ["max_trials", "seed"])
+        '; did you mean max_trials?'
+    """
+    close = difflib.get_close_matches(given, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
 
 class ChoritsuError(Exception):
     """Base of everything that choritsu itself refuses."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from choritsu.errors import FatalRuntimeError, ScheduleError, SpaceError
+from choritsu.errors import FatalRuntimeError, ScheduleError, SpaceError, did_you_mean
 from choritsu.space import (
     UNSAID,
     Boolean,
@@ -51,6 +51,11 @@ def _range(name: str, what: str, value: Any) -> tuple[float, float]:
     if len(pair) != 2 or not numbers or not pair[0] <= pair[1]:
         raise SpaceError(f"{name!r}: {what} is a number or a range (low, high), got {value!r}")
     return float(pair[0]), float(pair[1])
+
+
+def _may_be(parameter: Parameter, value: Any) -> bool:
+    """Tell whether a parameter can have a value, its type included: 1 is not 1.0."""
+    return parameter.contains(value) and not (isinstance(parameter, Float) and isinstance(value, int))
 
 
 class HyperParameters:
@@ -331,7 +336,7 @@ class HyperParameters:
             parent_values: a list of values, or a single one.
 
         Raises:
-            SpaceError: when `parent_name` was not asked for yet.
+            SpaceError: when `parent_name` was not asked for yet, or has none of `parent_values` ever.
 
         Example:
             >>> hp = HyperParameters()
@@ -501,7 +506,33 @@ class HyperParameters:
             listed = parent_values if isinstance(parent_values, list | tuple | range) else [parent_values]
         if not listed:
             raise SpaceError(f"{full!r}: a condition needs at least one value, got {parent_values!r}")
-        return Condition(full, tuple(plain(value) for value in listed))
+        condition = Condition(full, tuple(plain(value) for value in listed))
+        # What is overridden may lack values for which the function has a branch.
+        if full not in self._override:
+            self._check_parent(condition)
+        return condition
+
+    def _check_parent(self, condition: Condition) -> None:
+        """Refuse a condition that can never hold, wherever the definition of its parent is certain."""
+        name, wanted = condition.name, condition.values
+        # Under other conditions than those in force, the same name may yet be defined otherwise.
+        certain = [
+            parameter
+            for parameter in self._met.values()
+            if parameter.name == name and all(item in self._conditions for item in parameter.conditions)
+        ]
+        if not certain or any(_may_be(parameter, value) for parameter in certain for value in wanted):
+            return
+        if wanted == (None,):
+            raise SpaceError(
+                f"{name!r} is never None: say for which of its values the others exist, parent_values=[...]; "
+                f"it is {certain[0].definition}"
+            )
+        numeric = isinstance(certain[0], Int | Float)
+        raise SpaceError(
+            f"{name!r} is {certain[0].definition}, and never {' or '.join(map(repr, wanted))}, so that nothing can "
+            f"depend on that{did_you_mean(repr(wanted[0]), [] if numeric else map(repr, certain[0].listed()))}"
+        )
 
     def _ask(
         self,

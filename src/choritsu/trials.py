@@ -7,7 +7,6 @@ seeds, or the folds of a cross-validation), each of which reports once per epoch
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import statistics
@@ -17,7 +16,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast, overload
 
-from choritsu.errors import ObjectiveError
+from choritsu.errors import ObjectiveError, did_you_mean
 from choritsu.fronts import Point, ranks
 from choritsu.noise import Noise, Sample
 from choritsu.space import Combination, Parameter, Space, Tried, combination
@@ -357,8 +356,7 @@ def _missing(objective: Objective, names: Sequence[str], where: str) -> str:
     text = f"the objective {objective.name!r} was not among the metrics reported{where}: {', '.join(names) or 'none'}"
     if objective == DEFAULT_OBJECTIVE:
         return f"{text}; say which counts, as in objective={names[-1]!r}, or return a single number" if names else text
-    close = difflib.get_close_matches(objective.name, names, 1)
-    return f"{text}; did you mean {close[0]!r}?" if close else text
+    return text + did_you_mean(repr(objective.name), map(repr, names))
 
 
 @dataclass(frozen=True)
