@@ -200,7 +200,15 @@ def test_a_function_that_fails_before_it_asks_is_no_silent_success(tmp_path):
         ({"seed": 1.5}, ValueError, "seed"),
         ({"tune_new_entries": False}, ValueError, "hyperparameters"),
         ({"keep_best_models": 0}, ValueError, "keep_best_models"),
-        ({"max_trails": 5}, TypeError, "max_trails"),
+        ({"max_trails": 5}, TypeError, r"RandomSearch takes no argument max_trails; did you mean max_trials\?"),
+        ({"objective": "val_my_score"}, ObjectiveError, r'"max"\)$'),
+        ({"overwite": True}, TypeError, r"did you mean overwrite\?"),
+        ({"qqq": True, "zzz": 1}, TypeError, "RandomSearch takes no argument qqq, zzz$"),
+        (
+            {"objective": "val_acuracy"},
+            ObjectiveError,
+            r"Objective\('val_acuracy', \"max\"\); did you mean 'val_accuracy'\?",
+        ),
         ({"hyperparameters": 3}, SpaceError, "Space"),
     ],
 )
@@ -213,6 +221,13 @@ def test_bad_arguments_are_refused_at_the_door(tmp_path, arguments, error, says)
 def test_what_cannot_be_tuned_is_refused(tmp_path, thing):
     with pytest.raises((TypeError, FatalTypeError), match=r"hypermodel|HyperModel\(\)"):
         tuned(tmp_path, thing)
+
+
+def test_arguments_of_the_oracle_are_told_from_those_of_the_tuner(tmp_path):
+    with pytest.raises(TypeError, match=r"Tuner takes no argument max_trial; did you mean max_trials\?"):
+        ct.Tuner(ct.oracles.Random(), parabola, max_trial=5, directory=tmp_path)
+    with pytest.raises(TypeError, match=r"no argument max_trials; give it to the oracle, .*Oracle\(max_trials=5\)"):
+        ct.Tuner(ct.oracles.RandomSearchOracle(), parabola, max_trials=5, directory=tmp_path)
 
 
 class Suggestive:

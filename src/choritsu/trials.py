@@ -7,6 +7,7 @@ seeds, or the folds of a cross-validation), each of which reports once per epoch
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import statistics
@@ -83,9 +84,12 @@ def infer_direction(name: str) -> Direction:
         return "max"
     if core in _SMALLER_IS_BETTER or core.endswith("_loss"):
         return "min"
+    # A slip of the pen only: a score of one's own is not close to all that are called a score.
+    close = difflib.get_close_matches(core, sorted(_LARGER_IS_BETTER | _SMALLER_IS_BETTER), 1, cutoff=0.85)
+    hint = f"; did you mean {name.replace(core, close[0])!r}?" if close else ""
     raise ObjectiveError(
         f"whether {name!r} should be small or large cannot be told from its name; "
-        f'write Objective({name!r}, "min") or Objective({name!r}, "max")'
+        f'write Objective({name!r}, "min") or Objective({name!r}, "max"){hint}'
     )
 
 

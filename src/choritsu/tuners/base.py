@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from choritsu import training
 from choritsu.chance import derive
 from choritsu.display import make_display
-from choritsu.errors import ChangedSearchError, FatalError, FatalValueError, RedefinedError, SpaceError, StoreError
+from choritsu.errors import (
+    ChangedSearchError,
+    FatalError,
+    FatalValueError,
+    RedefinedError,
+    SpaceError,
+    StoreError,
+    did_you_mean,
+)
 from choritsu.executors import Executor, InlineExecutor, ProcessExecutor
 from choritsu.folds import CrossValidation
 from choritsu.frameworks.memory import tidied
@@ -131,9 +140,8 @@ class Tuner:
         pareto: bool = False,
         **limits: Any,
     ) -> None:
+        _check_limits(type(self), limits, complete=isinstance(oracle, OracleSettings))
         self._settings = oracle if isinstance(oracle, OracleSettings) else settings_for(oracle, **limits)
-        if isinstance(oracle, OracleSettings) and limits:
-            raise TypeError(f"{type(self).__name__} takes no argument {', '.join(sorted(limits))}")
         if hypermodel is not None:
             training.check_hypermodel(hypermodel)
         elif type(self).run_trial is Tuner.run_trial:
@@ -739,6 +747,20 @@ class Tuner:
                 (directory / name).unlink(missing_ok=True)
             with suppress(OSError):  # It holds something else, or another process was quicker.
                 directory.rmdir()
+
+
+def _check_limits(tuner: type[Tuner], limits: Mapping[str, Any], *, complete: bool) -> None:
+    """Refuse arguments that neither the tuner takes nor, unless its settings are complete, its oracle."""
+    own = {field.name for field in fields(OracleSettings)} - {"name", "make"}
+    unknown = sorted(set(limits) - (set() if complete else own))
+    if not unknown:
+        return
+    signatures = [inspect.signature(vars(kind)["__init__"]) for kind in tuner.__mro__[:-1] if "__init__" in vars(kind)]
+    taken = {name for signature in signatures for name in signature.parameters} | (set() if complete else own)
+    hint = did_you_mean(unknown[0], sorted(taken - {"self", "kwargs", "limits"}))
+    if complete and unknown[0] in own - taken:
+        hint = f"; give it to the oracle, as in RandomSearchOracle({unknown[0]}={limits[unknown[0]]!r})"
+    raise TypeError(f"{tuner.__name__} takes no argument {', '.join(unknown)}{hint}")
 
 
 def _check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:
