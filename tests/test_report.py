@@ -164,6 +164,19 @@ def test_results_summary_tells_where_how_many_and_the_best(five):
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_reasons_of_failures_are_told_whole_under_each_other():
+    reason = f"the objective 'val_acc' was not among the metrics reported: {', '.join(f'metric_{n}' for n in range(9))}"
+    endless = f"ValueError: {'[shape] ' * 1000}"
+    text = printed(print_results, summary_of(CNN, [(BEST, 0.5), ({}, reason), ({}, endless)]))
+    _, _, failed = text.partition("Failed\n")
+    first = failed[: failed.index("  trial 0002:")]
+    assert first.startswith("  trial 0001: the objective 'val_acc'")
+    assert " ".join(first.split()) == f"trial 0001: {reason}"
+    assert all(line.startswith(" " * len("  trial 0001: ")) for line in first.splitlines()[1:])
+    assert len(failed.splitlines()) < 15
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_results_come_as_rows_where_they_fit_and_as_paragraphs_where_not(five):
     wide = printed(print_results, five, width=110)
     assert "rank" in wide

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WEIGHTY, WEIGHT = 5, 0.01
 #: So many trials that failed are named with their reason; the others are only counted.
 FAILURES_TOLD = 5
+#: So many letters of a reason: a framework's may go on for pages.
+REASON_TOLD = 500
 
 _BOUNDLESS = 10_000
 
@@ -202,7 +204,7 @@ class _Results:
             if console.measure(table, options=options.update_width(_BOUNDLESS)).maximum > options.max_width:
                 table = self._paragraphs(shown)
             yield table
-        yield from self._failures(options)
+        yield from self._failures()
 
     def _headline(self, shown: int, told: int) -> str:
         if self.summary.objective.pareto:
@@ -331,14 +333,19 @@ class _Results:
             return self._score(trial)
         return "  ".join(f"{cut(name, 24)} {text}" for name, text in self._measures(trial).items())
 
-    def _failures(self, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def _failures(self) -> Iterator[RenderableType]:
+        from rich.table import Table
+
         failed = self.summary.failed
         if not failed:
             return
         yield _text("")
         yield _text("Failed", style="bold")
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
         for trial in failed[-FAILURES_TOLD:]:
-            room = max(options.max_width - 15, 40)
-            yield _text(f"  trial {trial.trial_id}: {cut(reason(trial), room)}")
+            grid.add_row(_text(f"  trial {trial.trial_id}:"), _text(cut(reason(trial), REASON_TOLD)))
+        yield grid
         if len(failed) > FAILURES_TOLD:
             yield _text(f"  and {len(failed) - FAILURES_TOLD} earlier")
