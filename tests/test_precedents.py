@@ -282,6 +282,28 @@ def test_a_directory_of_keras_tuners_is_read_and_left_alone(keras_tuners):
     assert {path: path.read_bytes() for path in keras_tuners.rglob("*.json")} == before
 
 
+def test_a_search_in_the_directory_of_keras_tuners_learns_from_it_and_goes_on(keras_tuners, capsys):
+    def train(hp):
+        return hp.Float("rate", 1e-4, 1, sampling="log") * (2 if hp.Boolean("bias") else 1)
+
+    def begun(kind, **more):
+        place = {"directory": keras_tuners.parent, "project_name": keras_tuners.name}
+        return kind(train, ct.Objective("accuracy", "max"), max_trials=3, seed=0, **place, **more)
+
+    note = f"a search of Keras Tuner's lies in {keras_tuners}, and is left as it is"
+    begun(ct.RandomSearch).search_space_summary()
+    assert note in " ".join(capsys.readouterr().out.split())
+    # What has been begun there hides nothing, and is not learnt from as if it were another one.
+    for _ in range(2):
+        tuner = begun(ct.BayesianOptimization, warm_start=keras_tuners)
+        assert len(tuner._settings.precedents) == 1
+        tuner.search(verbose=2)
+        said = " ".join(capsys.readouterr().out.split())
+        assert "learns from 3 of 3 trials of Keras Tuner's search in" in said or "those of 3 trials that fit" in said
+        assert note not in said
+    assert [len(each.trials) for each in ct.precedents_of(keras_tuners)] == [3, 3]
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "3", "null", '"x"', '{"score": 1}', '{"score": "1", "status": "COMPLETED"}', "\x00", "é"]
 )
@@ -363,7 +385,7 @@ def test_several_are_read_in_their_order(tmp_path, keras_tuners):
     tuner = searched(tmp_path)
     made = precedents({"x": 1})
     names = [earlier.name for earlier in ct.precedents_of([made, keras_tuners, tuner])]
-    assert names == ["earlier", str(keras_tuners), str(tmp_path / "log")]
+    assert names == ["earlier", f"Keras Tuner's search in {keras_tuners}", str(tmp_path / "log")]
     assert ct.precedents_of([]) == ()
 
 

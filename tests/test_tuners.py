@@ -280,6 +280,15 @@ def test_a_static_space_can_be_given_instead(tmp_path):
     }
 
 
+def test_keras_tuners_way_of_sharing_is_said_to_mean_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    tuned(tmp_path).search(verbose=2)
+    assert "ignores KERASTUNER_TUNER_ID: all runs of a script" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.delenv("KERASTUNER_TUNER_ID")
+    tuned(tmp_path).search(verbose=2)
+    assert "KERASTUNER" not in capsys.readouterr().out
+
+
 def test_two_processes_share_one_search(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

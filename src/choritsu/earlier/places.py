@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def precedents_of(warm_start: Any, *, direction: Direction | None = None) -> tup
             not tell; all others do.
 
     Returns:
-        One `Precedents` for each search, in the order given.
+        One `Precedents` for each search, in the order given; a directory may hold one of ours and one of Keras Tuner's.
 
     Raises:
         TypeError: for anything else.
@@ -70,7 +71,7 @@ def _each(given: Any, direction: Direction | None) -> Iterator[Precedents]:
                 "optuna.load_study(study_name=..., storage=...)"
             )
         case str() | os.PathLike():
-            yield _in_directory(Path(given), direction)
+            yield from _in_directory(Path(given), direction)
         case _ if isinstance(history, History):
             yield _of(history, str(getattr(given, "project_dir", "the tuner given")))
         case _ if optuna.is_study(given):
@@ -88,16 +89,21 @@ def _of(history: History, name: str) -> Precedents:
     return Precedents.of(history, name)
 
 
-def _in_directory(place: Path, direction: Direction | None) -> Precedents:
-    if (place / "search.db").exists():
+def _in_directory(place: Path, direction: Direction | None) -> Iterator[Precedents]:
+    ours, theirs = (place / "search.db").exists(), keras_tuner.lies_in(place)
+    if not ours and not theirs:
+        raise StoreError(f"no search lies in {place}{_advice(place)}")
+    if ours:
         store = read_store(place)
         try:
-            return _of(store.history(), str(place))
+            found = _of(store.history(), str(place))
         finally:
             store.close()
-    if keras_tuner.lies_in(place):
-        return keras_tuner.precedents(place, direction)
-    raise StoreError(f"no search lies in {place}{_advice(place)}")
+        # Begun where one of Keras Tuner's lies, it need not have come to anything yet.
+        if found.trials or not theirs:
+            yield found
+    if theirs:
+        yield replace(keras_tuner.precedents(place, direction), name=f"Keras Tuner's search in {place}")
 
 
 def _advice(place: Path) -> str:

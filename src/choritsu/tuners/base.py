@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cached_property, partial
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from choritsu import training
 from choritsu.chance import derive
 from choritsu.display import make_display
+from choritsu.earlier import keras_tuner
 from choritsu.errors import (
     ChangedSearchError,
     FatalError,
@@ -167,8 +168,8 @@ class Tuner:
         self._stopper = stopper
         self._enqueued: list[dict[str, Any]] = []
         self._running: dict[int, RunningTrial] = {}
-        self._notes: list[str] = []
-        self.project_dir = str(Path(directory or ".") / (project_name or "untitled_project"))
+        self._notes = list(_ignored(os.environ))
+        self.project_dir = str(project_place(directory, project_name))
         if store is not None and overwrite:
             raise ValueError("overwrite=True deletes search.db; with store=..., empty the store yourself")
         # First, so that a script that cannot even be begun deletes nothing.
@@ -225,6 +226,8 @@ class Tuner:
         seed = self._settings.seed
         if seed is None:
             seed = stored.seed if stored else derive(int.from_bytes(os.urandom(8)), "seed")
+        if stored is None:
+            self._notes += self._left_alone()
         if stored is not None:
             changes = _changes(stored, self.objective, asked)
             if changes and not accept_changes:
@@ -266,6 +269,15 @@ class Tuner:
             except RedefinedError as error:
                 raise ChangedSearchError(_explain([_redefinition(error)], self.project_dir)) from error
         return seed
+
+    def _left_alone(self) -> Iterator[str]:
+        """Say what becomes of a search of Keras Tuner's in the directory of this one, when this one begins."""
+        place = Path(self.project_dir)
+        if keras_tuner.lies_in(place) and not any(str(place) in each.name for each in self._settings.precedents):
+            yield (
+                f"a search of Keras Tuner's lies in {place}, and is left as it is; "
+                f"BayesianOptimization(..., warm_start={str(place)!r}) learns from it"
+            )
 
     def _look(self) -> Space | None:
         """Call the function once with its defaults, to learn what it asks for; None if it cannot be told."""
@@ -749,6 +761,11 @@ class Tuner:
                 directory.rmdir()
 
 
+def project_place(directory: str | os.PathLike[str] | None, project_name: str | None) -> Path:
+    """Give the directory of a search's own."""
+    return Path(directory or ".") / (project_name or "untitled_project")
+
+
 def _check_limits(tuner: type[Tuner], limits: Mapping[str, Any], *, complete: bool) -> None:
     """Refuse arguments that neither the tuner takes nor, unless its settings are complete, its oracle."""
     own = {field.name for field in fields(OracleSettings)} - {"name", "make"}
@@ -761,6 +778,16 @@ def _check_limits(tuner: type[Tuner], limits: Mapping[str, Any], *, complete: bo
     if complete and unknown[0] in own - taken:
         hint = f"; give it to the oracle, as in RandomSearchOracle({unknown[0]}={limits[unknown[0]]!r})"
     raise TypeError(f"{tuner.__name__} takes no argument {', '.join(unknown)}{hint}")
+
+
+def _ignored(environment: Mapping[str, str]) -> Iterator[str]:
+    """Say that Keras Tuner's way of sharing a search is not taken."""
+    told = [name for name in ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP") if environment.get(name)]
+    if told:
+        yield (
+            f"ignores {' and '.join(told)}: all runs of a script on one directory share the work by themselves, "
+            "without a chief"
+        )
 
 
 def _check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from choritsu.oracles import (
     Horizon,
     HyperbandOracle,
     Oracle,
+    Precedents,
     QuasiRandomSearchOracle,
     RandomSearchOracle,
 )
-from choritsu.tuners.base import Tuner
+from choritsu.tuners.base import Tuner, project_place
 
 
 class RandomSearch(Tuner):
@@ -178,17 +180,28 @@ class BayesianOptimization(Tuner):
             seed,
             *limits,
             max_consecutive_failed_trials,
-            precedents=(earlier := precedents_of(warm_start)),
+            precedents=(earlier := _others(precedents_of(warm_start), **kwargs)),
         )
         super().__init__(settings, hypermodel, **kwargs)
-        if len(self.history) and any(Path(each.name).resolve() == Path(self.project_dir).resolve() for each in earlier):
-            raise ValueError(
-                f"warm_start={str(self.project_dir)!r} is this very search, whose trials count anyway; leave it out"
-            )
         if earlier and self.objective.pareto:
             raise ValueError(
                 "warm_start has scores of one objective, which tell nothing of a front; leave out warm_start, or pareto"
             )
+
+
+def _others(
+    earlier: tuple[Precedents, ...],
+    directory: str | os.PathLike[str] | None = None,
+    project_name: str | None = None,
+    overwrite: bool = False,
+    **_: Any,
+) -> tuple[Precedents, ...]:
+    """Leave out the very search that is to begin or go on; Keras Tuner's in the same directory is another one."""
+    place = project_place(directory, project_name)
+    others = tuple(each for each in earlier if overwrite or Path(each.name).resolve() != place.resolve())
+    if earlier and not others:
+        raise ValueError(f"warm_start={str(place)!r} is this very search, whose trials count anyway; leave it out")
+    return others
 
 
 class Hyperband(Tuner):
