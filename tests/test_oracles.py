@@ -196,6 +196,17 @@ def test_random_draws_do_not_depend_on_when_a_parameter_was_discovered(slots):
     assert {len(trial.values) for trial in discovered} == {1, 2, 3}
 
 
+def test_an_oracle_written_for_keras_tuner_is_told_what_to_write():
+    with pytest.raises(TypeError, match=r"Drawing\.populate_space .* write suggest\(self, history, number\)"):
+
+        class Drawing(ct.Oracle):
+            def populate_space(self, trial_id):
+                return {"status": "RUNNING", "values": {}}
+
+    assert not isinstance(3, ct.Oracle)
+    assert isinstance(ct.oracles.Random(), ct.Oracle)
+
+
 def test_random_draws_do_not_depend_on_the_other_parameters():
     alone = drawn(Random, 9, "x")
     assert alone == [[x] for x, _ in drawn(Random, 9, "x", "y")]

@@ -27,6 +27,15 @@ class Oracle(Protocol):
             them from (seed, number, name), take the "default", or "believe" the person's `prior`, and draw the others.
     """
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if hasattr(cls, "populate_space") and cls.suggest is Oracle.suggest:
+            raise TypeError(
+                f"{cls.__name__}.populate_space is of Keras Tuner's oracles; write suggest(self, history, number) "
+                "instead, which returns Start(values), Wait() or Done(reason) of choritsu.decisions, in a frozen "
+                "dataclass without state"
+            )
+
     @property
     def fill(self) -> Fill: ...
 
