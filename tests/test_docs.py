@@ -120,6 +120,26 @@ def test_all_names_exist_and_nothing_else_is_public():
         _ = ct.Nonsense
 
 
+@pytest.mark.parametrize(
+    ("home", "name", "says"),
+    [
+        (ct, "applications", "no ready-made models"),
+        (ct, "engine", "at the top"),
+        (ct, "synchronized", "nothing needs a lock"),
+        (ct, "Logger", "to_dataframe"),
+        (ct.tuners, "Sklearn", "write SklearnTuner"),
+        (ct.tuners, "Nonsense", "no attribute 'Nonsense'$"),
+        (ct.oracles, "RandomSearch", "write RandomSearchOracle"),
+    ],
+)
+def test_names_of_keras_tuner_that_are_missing_say_what_takes_their_place(home, name, says):
+    with pytest.raises(AttributeError, match=says):
+        getattr(home, name)
+    assert not hasattr(home, name)
+    with pytest.raises(ImportError):
+        exec(f"from {home.__name__} import {name}")
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_names_have_a_docstring(name):
     thing = getattr(ct, name)

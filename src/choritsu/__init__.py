@@ -77,6 +77,17 @@ _HOMES = {
     ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
+#: What Keras Tuner has besides, and what takes its place.
+_ELSEWHERE = {
+    "BaseTuner": "subclass choritsu.Tuner",
+    "CloudLogger": "every trial is in search.db: Tuner.to_dataframe, or search(mirror=OptunaMirror(...))",
+    "Logger": "every trial is in search.db: Tuner.to_dataframe, or search(mirror=OptunaMirror(...))",
+    "MultiExecutionTuner": "write choritsu.Tuner(..., executions_per_trial=...)",
+    "applications": "there are no ready-made models; write a function of hp that builds one of keras.applications",
+    "distribute": "runs of one script on one directory share the work; on one machine, search(workers=...)",
+    "engine": "its classes are at the top, as choritsu.Tuner, HyperModel, HyperParameters, Objective, Oracle and Trial",
+    "synchronized": "nothing needs a lock: the store decides which run a trial belongs to",
+}
 _ROOMS = ("errors", "oracles", "schedules", "space", "testing", "tuners")
 
 __all__ = ["__version__", *_HOME, *_ROOMS]
@@ -92,7 +103,8 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    instead = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
 
 
 def __dir__() -> list[str]:

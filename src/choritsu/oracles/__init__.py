@@ -1,5 +1,7 @@
 """What to try next. Pure: (history, number) in, a decision out."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 from choritsu.oracles.asha import ASHA as ASHA
 from choritsu.oracles.base import Budgeted as Budgeted
 from choritsu.oracles.base import Curves as Curves
@@ -25,3 +27,13 @@ from choritsu.oracles.settings import RandomSearchOracle as RandomSearchOracle
 from choritsu.oracles.settings import settings_for as settings_for
 from choritsu.oracles.stoppers import ASHAStopper as ASHAStopper
 from choritsu.oracles.stoppers import MedianStopper as MedianStopper
+
+#: Names that Keras Tuner had before, and their names now.
+_RENAMED = {"GridSearch": "GridSearchOracle", "RandomSearch": "RandomSearchOracle"}
+
+# Not for type checkers, to which any name would then do.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> NoReturn:
+        instead = f": write {_RENAMED[name]}" if name in _RENAMED else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")

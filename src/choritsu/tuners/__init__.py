@@ -1,5 +1,7 @@
 """Keras Tuner's face over the search."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 from choritsu.tuners.base import Tuner as Tuner
 from choritsu.tuners.searches import ASHA as ASHA
 from choritsu.tuners.searches import BayesianOptimization as BayesianOptimization
@@ -8,3 +10,13 @@ from choritsu.tuners.searches import Hyperband as Hyperband
 from choritsu.tuners.searches import QuasiRandomSearch as QuasiRandomSearch
 from choritsu.tuners.searches import RandomSearch as RandomSearch
 from choritsu.tuners.sklearn import SklearnTuner as SklearnTuner
+
+#: Names that Keras Tuner had before, and their names now.
+_RENAMED = {"BaseTuner": "Tuner", "MultiExecutionTuner": "Tuner", "Sklearn": "SklearnTuner"}
+
+# Not for type checkers, to which any name would then do.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> NoReturn:
+        instead = f": write {_RENAMED[name]}" if name in _RENAMED else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
