@@ -25,7 +25,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 GUIDES = [
     example
-    for guide in ("learning-rates.md", "going-on.md", "better-trials.md")
+    for guide in ("learning-rates.md", "going-on.md", "better-trials.md", "from-keras-tuner.md")
     for example in re.findall(
         r"```python\n(.*?)```", (ROOT / "docs" / guide).read_text(encoding="utf-8"), flags=re.DOTALL
     )
