@@ -234,6 +234,26 @@ def test_a_free_slot_is_filled_at_once():
     assert [trial.started for trial in store.history()[1:]] == [60.0 * k for k in range(30)]
 
 
+@pytest.mark.parametrize("oracle", [Random(seed=0), QuasiRandom(seed=0)])
+def test_nobody_waits_for_the_end_of_the_first_trial(oracle):
+    def function(hp, trial):
+        hp.Choice("a", ["x", "y", "z"])
+        hp.Boolean("b")
+        for _ in trial.epochs(10):
+            trial.report(loss=1.0)
+
+    found = {}
+    for slots in (1, 3):
+        store = store_of(Space())
+        run(store, played(function), oracle=oracle, max_trials=6, slots=slots)
+        found[slots] = store.history()
+    first, second, *_ = found[3]
+    assert second.started < first.ended
+    # All the same nothing is tried twice, and what is tried does not depend on how many look.
+    assert [trial.values for trial in found[3]] == [trial.values for trial in found[1]]
+    assert len(found[3].tried) == 6
+
+
 # -- interruption ----------------------------------------------------------------------------------
 
 
@@ -268,7 +288,19 @@ def test_an_interrupted_trial_is_taken_up_before_new_ones(error, slots):
     assert {trial.status for trial in history} == {Status.COMPLETED}
     assert history[2].suggested == before[2].suggested == history[2].values
     assert history[2].attempt == 1
-    assert (history[2].failures, history[2].losses) == (0, 0)
+    # Who leaves the process is held to have died of the trial, should it do so again and again.
+    assert (history[2].failures, history[2].losses) == (0, int(error is SystemExit))
+
+
+def test_a_trial_that_leaves_the_process_every_time_is_given_up():
+    store = store_of()
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            run(store, played(broken_off(1, SystemExit, times=9)), max_trials=3)
+    run(store, played(broken_off(1, SystemExit, times=9)), max_trials=3)
+    statuses = [trial.status for trial in store.history()]
+    assert statuses == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+    assert "sys.exit" in store.history()[1].message
 
 
 def test_an_interrupted_trial_does_not_count_twice():

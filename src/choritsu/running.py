@@ -13,12 +13,12 @@ from typing import Any, TypeAlias
 
 from choritsu.chance import derive
 from choritsu.decisions import Answer, Continue, Fill, Pause, Stop
-from choritsu.errors import ObjectiveError, ScheduleWarning
+from choritsu.errors import FatalRuntimeError, FatalTypeError, ObjectiveError, ScheduleWarning
 from choritsu.hyperparameters import HyperParameters
 from choritsu.space import Space
 from choritsu.states import Keeper, Progress, put_back, taken
 from choritsu.stores import save_checkpoint
-from choritsu.trials import Event, Grew, Objective, Report, Reported, Status
+from choritsu.trials import Event, Grew, Objective, Report, Reported, Result, Status
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -108,6 +108,8 @@ class RunningTrial:
         taken: whether it is to end here because another process goes on with it.
         pausing: whether it is to leave at once, to be taken up again.
         cut: whether the execution has left off at `until`, with more to train.
+        paced: whether the training has asked how far it is to go.
+        result: what came out, once it has ended.
     """
 
     def __init__(
@@ -131,6 +133,8 @@ class RunningTrial:
         self.taken = False
         self.pausing = False
         self.cut = False
+        self.paced = False
+        self.result: Result | None = None
         #: Gives what was seen of the training besides what is reported, by name.
         self.observe: Callable[[], Mapping[str, float]] = dict
         self._job = job
@@ -140,6 +144,9 @@ class RunningTrial:
         self._announced = 0
         self._keepers: dict[int, Keeper] = {}
         self._resumable = False
+        self._looped: set[int] = set()
+        self._told_this_epoch: bool | None = None
+        self._concluded: dict[int, Any] = {}
 
     @property
     def trial_id(self) -> str:
@@ -148,8 +155,23 @@ class RunningTrial:
 
     @property
     def status(self) -> str:
-        """RUNNING, as Keras Tuner says it."""
-        return Status.RUNNING.value
+        """RUNNING, and COMPLETED once it has ended, as Keras Tuner says it."""
+        return (Status.RUNNING if self.result is None else Status.COMPLETED).value
+
+    @property
+    def score(self) -> float | None:
+        """The score, once the trial has ended."""
+        return None if self.result is None else self.result.score
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Every metric at the best epoch, averaged over executions, once the trial has ended."""
+        return {} if self.result is None else self.result.metrics
+
+    @property
+    def best_step(self) -> int | None:
+        """The best epoch, from 0, once the trial has ended."""
+        return None if self.result is None else self.result.best_epoch
 
     @property
     def directory(self) -> Path:
@@ -186,7 +208,8 @@ class RunningTrial:
 
         Raises:
             TypeError: when a metric is not a number, or the epoch not a whole one.
-            ValueError: when nothing is told, or the epoch was told already.
+            ValueError: when nothing is told, or the epoch was told already, also by an earlier call in the same round
+                of `epochs`.
 
         Example:
             >>> def train(hp, trial):
@@ -195,6 +218,13 @@ class RunningTrial:
         """
         if metrics is not None and not isinstance(metrics, Mapping):
             raise TypeError(f"report takes metrics by name, such as report(val_loss=0.3), got {metrics!r}")
+        if self._told_this_epoch and epoch is None:
+            raise ValueError(
+                f"epoch {self.next_epoch - 1} was reported already; tell all that is known of it at once, "
+                "as in report(loss=0.2, val_loss=0.3)"
+            )
+        if self._told_this_epoch is not None:
+            self._told_this_epoch = True
         self._report({**(metrics or {}), **named}, epoch)
         if self.pausing and not self._resumable:
             # Nothing of it can be kept: the sooner it ends, the less is trained in vain.
@@ -212,6 +242,8 @@ class RunningTrial:
         for name, value in self.observe().items():
             numbers_told.setdefault(name, value)
         self.announce()
+        if not self.reports:
+            self._doubt_objective(numbers_told)
         report = Report(self.execution, epoch, numbers_told, self._clock())
         self.reports.append(report)
         match self._emit(Reported(self.number, self.attempt, report)):
@@ -221,6 +253,19 @@ class RunningTrial:
                 self.pausing = True
             case Continue():
                 pass
+
+    def _doubt_objective(self, told: Mapping[str, float]) -> None:
+        """Say at the first epoch that the objective seems to be misspelled; it may yet come with a later one."""
+        for part in self.objective.measured:
+            # Who reports the loss of every epoch may measure the val_loss of some.
+            others = [name for name in told if not name.endswith(part.name) and not part.name.endswith(name)]
+            close = None if part.name in told else part.suggestion(others)
+            if close is not None:
+                warnings.warn(
+                    f"the first epoch was reported with {', '.join(told)} and without the objective {part.name!r}; "
+                    f"is it {close!r} that is meant?",
+                    stacklevel=4,
+                )
 
     def _filled(self, told: Mapping[str, Any]) -> dict[str, float]:
         return self.objective.filled({str(name): as_number(name, value) for name, value in told.items()})
@@ -248,6 +293,8 @@ class RunningTrial:
 
         Raises:
             CheckpointError: when something in `state` has no state, or what was saved does not fit it.
+            FatalTypeError: when `state` is no dict.
+            FatalRuntimeError: when the states of two trainings in one execution are to be kept.
 
         Example:
             >>> def train(hp, trial):
@@ -261,6 +308,11 @@ class RunningTrial:
             raise ValueError(
                 f"epochs and every are whole numbers of at least 1, got epochs({count!r}, every={every!r})"
             )
+        # Other processes need not wait to know what there is to tune.
+        self.announce()
+        self.paced = True
+        if state is not None:
+            self._check_state(state)
         progress = self.resume() if state is not None else Progress()
         if progress.ended:
             return
@@ -271,7 +323,11 @@ class RunningTrial:
         for epoch in range(progress.epochs, last):
             self._seed(self.epoch_seed(epoch))
             told = len(self.reports)
-            yield epoch
+            self._told_this_epoch = False
+            try:
+                yield epoch
+            finally:
+                self._told_this_epoch = None
             if state is not None:
                 if any(self._leads(report) for report in self.reports[told:]):
                     self.keep_best(taken(state))
@@ -284,12 +340,28 @@ class RunningTrial:
                 raise PausedError
         self.cut = self.leaves_off(last, complete=last == count)
 
+    def _check_state(self, state: Any) -> None:
+        if not isinstance(state, Mapping):
+            raise FatalTypeError(
+                f"state is a dict by name, got {type(state).__name__}; write trial.epochs(..., state="
+                '{"model": model, "optimizer": optimizer})'
+            )
+        if self.execution in self._looped:
+            raise FatalRuntimeError(
+                "trial.epochs(state=...) was called a second time in one training, and a trial keeps the state of one: "
+                "count the epochs of all its phases in one loop, as in `for epoch in trial.epochs(pretrain + finetune, "
+                "state=...)`; of several folds only those without a state can be counted one after the other"
+            )
+        self._looped.add(self.execution)
+        # Before an epoch is trained in vain.
+        taken(state)
+
     def resume(self) -> Progress:
         """Give how far this execution has come in earlier attempts, and take in what it reported by then.
 
         Whoever calls this puts the state back and goes on with epoch `Progress.epochs`.
         """
-        self._resumable = True
+        self._resumable = self.paced = True
         progress = self._keeper.load()
         known = [report for report in self.reports if report.execution != self.execution]
         self.reports = [*known, *progress.reports]
@@ -347,7 +419,7 @@ class RunningTrial:
 
     def cannot_resume(self) -> None:
         """Say that nothing of this execution can be kept; should it be interrupted, it begins anew."""
-        self._resumable = False
+        self._resumable, self.paced = False, True
         self._keeper.forget()
 
     def epoch_seed(self, epoch: int) -> int:
@@ -403,6 +475,10 @@ class RunningTrial:
         Raises:
             TypeError: for anything else, or None without a report.
         """
+        if returned is not None and self._concluded.get(self.execution) is returned:
+            # An overridden run_trial hands on what the training gave.
+            return False
+        self._concluded[self.execution] = returned
         reported = [report for report in self.reports if report.execution == self.execution]
         match returned:
             case None:

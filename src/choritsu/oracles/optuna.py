@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from choritsu.chance import derive, unit
+from choritsu.chance import derive
 from choritsu.decisions import Decision, Fill
 from choritsu.oracles.random import first_untried
 from choritsu.space import Parameter, Space, canonical, drawn
@@ -89,7 +89,7 @@ class OptunaOracle:
                     )
                 )
 
-        return first_untried(history, draw, choice=lambda: unit(self.seed, number, "remaining"))
+        return first_untried(history, draw, self.seed, number)
 
     def _studied(self, history: History) -> optuna.Study:
         """Make a study in memory that has seen what the history has."""

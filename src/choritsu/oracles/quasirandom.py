@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from choritsu.chance import derive, unit
+from choritsu.chance import derive
 from choritsu.decisions import Decision, Fill
 from choritsu.oracles.random import first_untried
 from choritsu.space import drawn
@@ -52,7 +52,7 @@ class QuasiRandom:
             )
             return history.space.assign(lambda parameter: parameter.from_unit(point[parameter.key]))
 
-        return first_untried(history, draw, choice=lambda: unit(self.seed, number, "remaining"))
+        return first_untried(history, draw, self.seed, number)
 
     def _point(self, number: int, coordinates: int) -> list[float]:
         from scipy.stats import qmc

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from choritsu.chance import unit
 from choritsu.decisions import Decision, Done, Fill, Start, Wait
-from choritsu.space import drawn, untried
-from choritsu.trials import History, Status
+from choritsu.space import Tried, combination, drawn, untried
+from choritsu.trials import History, Status, Trial
 
 #: How often a repetition is drawn anew before the combinations that remain are listed.
 DRAWS = 64
@@ -44,24 +44,30 @@ class Random:
         def draw(attempt: int) -> dict[str, Any]:
             return history.space.assign(lambda parameter: drawn(self.seed, number, parameter, attempt))
 
-        return first_untried(history, draw, choice=lambda: unit(self.seed, number, "remaining"))
+        return first_untried(history, draw, self.seed, number)
 
 
-def first_untried(history: History, draw: Callable[[int], dict[str, Any]], choice: Callable[[], float]) -> Decision:
+def first_untried(history: History, draw: Callable[[int], dict[str, Any]], seed: int, number: int) -> Decision:
     """Give the first of several draws that repeats nothing.
 
     Args:
         history: what was tried.
         draw: gives the draw number `attempt`, from 0.
-        choice: gives a number in [0, 1) that picks one of the remaining combinations, when draws keep repeating.
+        seed: the search's seed.
+        number: the trial's number.
 
     Returns:
         `Start` with a new combination, `Wait` while it cannot be told what would repeat a trial, or `Done`
         when every combination was tried.
     """
-    if looks_around(history):
+    first = [trial.number for trial in _lookers(history)]
+    if first and not len(history.space):
         return Wait()
     tried = history.tried
+    if first:
+        # What they have drawn for themselves follows from their numbers, now that it is known what they ask for.
+        guesses = [history.space.assign(lambda item, at=at: drawn(seed, at, item)) for at in first]  # type: ignore[misc]
+        tried = Tried.of([*tried, *map(combination, guesses)])
     for attempt in range(DRAWS):
         values = draw(attempt)
         if not tried.covers(values):
@@ -69,14 +75,20 @@ def first_untried(history: History, draw: Callable[[int], dict[str, Any]], choic
     remaining = list(islice(untried(history.space, tried), LISTED))
     if not remaining:
         return exhausted(history)
-    return Start(remaining[int(choice() * len(remaining))])
+    return Start(remaining[int(unit(seed, number, "remaining") * len(remaining))])
 
 
 def looks_around(history: History) -> bool:
     """Tell whether a trial is running that was started without knowing of any parameter: nobody knows its values."""
-    return any(
-        not trial.suggested and not trial.enqueued and trial.result is None for trial in history.having(Status.RUNNING)
-    )
+    return bool(_lookers(history))
+
+
+def _lookers(history: History) -> list[Trial]:
+    return [
+        trial
+        for trial in history.having(Status.RUNNING)
+        if not trial.suggested and not trial.enqueued and trial.result is None
+    ]
 
 
 def exhausted(history: History) -> Done:

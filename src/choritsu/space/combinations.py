@@ -59,6 +59,10 @@ class Tried:
         names, texts = known
         self._groups.setdefault(names, set()).add(texts)
 
+    def __iter__(self) -> Iterator[Combination]:
+        """Yield each once."""
+        return ((names, texts) for names, seen in self._groups.items() for texts in seen)
+
     def __len__(self) -> int:
         """How many different ones there are."""
         return sum(map(len, self._groups.values()))
