@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 import choritsu as ct
 from choritsu.decisions import Done, Promote, Start
-from choritsu.errors import CheckpointError
+from choritsu.errors import CheckpointError, FatalRuntimeError, FatalTypeError
 from choritsu.schedules import cosine, share
 from choritsu.states import Keeper, Progress
 from choritsu.stores import load_checkpoint, open_store, save_checkpoint
@@ -610,3 +610,66 @@ def test_a_store_of_the_first_version_is_taken_over(tmp_path):
     again.search(verbose=0)
     assert len(again.history.completed) == 4
     assert json.dumps([trial.until for trial in again.history]) == "[null, null, null, null]"
+
+
+# -- one loop, one report an epoch ------------------------------------------------------------------
+
+
+def test_a_second_loop_with_a_state_is_refused_before_it_trains(tmp_path):
+    epochs = []
+
+    def folds(hp, trial):
+        hp.Float("x", 0, 1)
+        for fold in range(3):
+            for epoch in trial.epochs(2, state={"random": random.Random(0)}):
+                epochs.append((fold, epoch))
+                trial.report(loss=1.0)
+
+    tuner = ct.RandomSearch(folds, "loss", max_trials=3, directory=tmp_path)
+    with pytest.raises(FatalRuntimeError, match="a second time"):
+        tuner.search(verbose=0)
+    assert epochs == [(0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [(torch.nn.Linear(1, 1), "state is a dict by name, got Linear"), ({"n": 3}, "'n' is a int, which has no state")],
+)
+def test_a_state_that_is_none_is_refused_before_an_epoch_is_trained(tmp_path, state, error):
+    epochs = []
+
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for epoch in trial.epochs(2, state=state):
+            epochs.append(epoch)
+            trial.report(loss=1.0)
+
+    tuner = ct.RandomSearch(train, "loss", max_trials=1, max_consecutive_failed_trials=9, directory=tmp_path)
+    with suppress(FatalTypeError):
+        tuner.search(verbose=0)
+    assert error in tuner.history[0].message
+    assert epochs == []
+
+
+def test_an_epoch_is_reported_once(tmp_path):
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for _ in trial.epochs(2):
+            trial.report(loss=1.0)
+            trial.report(val_loss=1.0)
+
+    tuner = ct.RandomSearch(train, "loss", max_trials=1, max_consecutive_failed_trials=9, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert "epoch 0 was reported already; tell all that is known of it at once" in tuner.history[0].message
+
+
+def test_epochs_that_are_used_up_are_used_up(tmp_path):
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for _ in trial.epochs(4, state={"random": random.Random(0)}):
+            trial.report(loss=1.0)
+
+    for _ in range(3):
+        tuner = ct.RandomSearch(train, "loss", max_trials=5, seed=0, directory=tmp_path)
+        tuner.search(max_epochs_total=6, verbose=0)
+        assert tuner.summary.epochs == 6

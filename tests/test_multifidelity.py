@@ -1,14 +1,17 @@
 """Hyperband, ASHA and stoppers: what each promises besides the contract of an oracle."""
 
 import math
+import random
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import choritsu as ct
 from choritsu.decisions import Continue, Done, Promote, Start, Stop, Wait
 from choritsu.errors import FailedTrialError, RedrawTrialError
 from choritsu.oracles import (
@@ -951,3 +954,46 @@ def test_a_trial_ends_where_its_training_does_though_its_budget_is_larger():
     history = run_search(Hyperband(max_epochs=9), LINE, curves(line, epochs=2), store=store)
     assert max(trial.result.epochs for trial in history) == 2
     assert reached(history) == rungs_of(Hyperband(max_epochs=9).brackets)
+
+
+# -- trainings that end by themselves --------------------------------------------------------------
+
+
+def broken_off_early(hp, trial):
+    x = hp.Float("x", 0, 1)
+    for epoch in trial.epochs(state={"random": random.Random(0)}):
+        trial.report(loss=x / (epoch + 1))
+        if epoch == 1:
+            break
+
+
+def shorter(hp, trial):
+    x = hp.Float("x", 0, 1)
+    for epoch in trial.epochs(2, state={"random": random.Random(0)}):
+        trial.report(loss=x / (epoch + 1))
+
+
+@pytest.mark.parametrize("function", [broken_off_early, shorter])
+@pytest.mark.parametrize("make", [ct.Hyperband, partial(ct.ASHA, max_trials=17)])
+def test_a_training_that_ends_early_keeps_its_values_and_its_place(tmp_path, function, make):
+    tuner = make(function, "loss", max_epochs=9, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert len(tuner.history) == 17
+    assert all(trial.values.keys() == {"x"} for trial in tuner.history)
+    best = tuner.history.best
+    assert best.values["x"] == min(trial.values["x"] for trial in tuner.history.deepest)
+    assert best.rungs[-1].until == 9
+
+
+def in_full(hp, trial):
+    x = hp.Float("x", 0, 1)
+    for epoch in range(9):
+        trial.report(loss=x / (epoch + 1))
+
+
+@pytest.mark.parametrize("function", [in_full, lambda hp: {"loss": hp.Float("x", 0, 1)}])
+def test_a_function_that_heeds_no_budget_is_told_so(tmp_path, function):
+    tuner = ct.Hyperband(function, "loss", max_epochs=9, seed=0, directory=tmp_path)
+    with pytest.warns(UserWarning, match="Hyperband has given a trial . epochs in all, and it has reported .: "):
+        tuner.search(verbose=0)
+    assert all(trial.values for trial in tuner.history)

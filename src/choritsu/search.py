@@ -259,6 +259,7 @@ class Search:
             _Heartbeat(self._store, self._held, self._plan.lease, self._clock, active=self._heartbeat),
         ):
             try:
+                self._is_spent()
                 done = self._run()
             except KeyboardInterrupt:
                 # Out of time, a trial that would not end its epoch was broken off.
@@ -381,10 +382,14 @@ class Search:
         curve = sorted([*others, event.report], key=lambda report: (report.execution, report.epoch))
         self._curves[event.number] = curve
 
-    def _answer(self, event: Reported) -> Answer:
+    def _is_spent(self) -> None:
+        """Leave where as many epochs have been trained as were to be."""
         limit = self._plan.max_epochs_total
         if limit is not None and sum(map(len, self._curves.values())) >= limit:
             self._halt.ask(f"max_epochs_total={limit} epochs are trained")
+
+    def _answer(self, event: Reported) -> Answer:
+        self._is_spent()
         if self._halt.reason is not None:
             return Pause()
         if self._plan.stopper is None or self._history[event.number].executions is not None:

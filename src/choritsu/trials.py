@@ -179,6 +179,10 @@ class Objective:
             return logs[self.name]
         return math.fsum(-logs[part.name] if part.direction == "max" else logs[part.name] for part in self.parts)
 
+    def suggestion(self, names: Iterable[str]) -> str | None:
+        """Give the metric that a misspelled name probably means; None where there is none like it."""
+        return next(iter(difflib.get_close_matches(self.name, list(names), 1)), None)
+
     def filled(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """Give `metrics` with the sum among them, where all its parts are there; a single objective adds nothing."""
         if not self.parts or not self.has_value(metrics):
@@ -326,7 +330,7 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
     for execution, report in best.items():
         if execution not in last_seen:
             where = f" in execution {execution + 1} of {len(best)}" if last_seen else ""
-            raise ObjectiveError(_missing(objective, names, where))
+            raise ObjectiveError(missing(objective, names, where))
         if not math.isfinite(report.metrics.get(objective.name, math.nan)):
             where = f" in execution {execution + 1} of {len(best)}" if len(best) > 1 else ""
             raise ObjectiveError(
@@ -349,17 +353,22 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
     )
 
 
-def _missing(objective: Objective, names: Sequence[str], where: str) -> str:
+def missing(objective: Objective, names: Sequence[str], where: str = "") -> str:
+    """Say that an objective was not reported, and what was."""
     names = [name for name in names if name != RATE]
     if objective.parts:
         untold = [part.name for part in objective.parts if part.name not in names]
         if untold:
-            return _missing(next(part for part in objective.parts if part.name == untold[0]), names, where)
+            return missing(next(part for part in objective.parts if part.name == untold[0]), names, where)
         told = " and ".join(repr(part.name) for part in objective.parts)
         return f"{told} were never reported together{where}: tell them in one report, or return them as one dict"
-    text = f"the objective {objective.name!r} was not among the metrics reported{where}: {', '.join(names) or 'none'}"
-    if objective == DEFAULT_OBJECTIVE:
-        return f"{text}; say which counts, as in objective={names[-1]!r}, or return a single number" if names else text
+    reported = ", ".join(names) or "none"
+    if objective == DEFAULT_OBJECTIVE and names:
+        return (
+            f"there is no objective, and {reported} were reported{where}; say which of them counts, as in "
+            f"objective={names[-1]!r}, or return a single number"
+        )
+    text = f"the objective {objective.name!r} was not among the metrics reported{where}: {reported}"
     return text + did_you_mean(repr(objective.name), map(repr, names))
 
 
@@ -794,7 +803,8 @@ def _moved(trial: Trial, event: Claimed | Outcome) -> Trial:
             return replace(
                 trial,
                 status=Status.COMPLETED,
-                values=event.values,
+                # Promoted, a training that had come to its own end is not run again, and nobody asks.
+                values=event.values or trial.values,
                 result=result,
                 rungs=(*trial.rungs, *reached),
                 reached=event.at if trial.reached is None else trial.reached,
