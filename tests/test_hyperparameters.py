@@ -88,6 +88,24 @@ class TestAsking:
         assert canonical(hp.ask(parameter)) == canonical(value)
         assert same(hp.values) == same(hp.asked) == same({"x": value})
 
+    def test_what_was_given_can_be_seen_before_anything_is_asked_for(self):
+        known = Space((Int("units", 1, 9), Float("rate", 0.0, 1.0)))
+        hp = HyperParameters({"units": 3, "rate": 0.5}, known=known)
+        assert hp.values == {"units": 3, "rate": 0.5}
+        assert hp.asked == {}
+        assert "units" not in hp
+        # What somebody reads counts: the trial may depend on it.
+        assert hp.get("units") == 3
+        assert hp.asked == hp.values == {"units": 3}
+        assert hp.get("rate") == 0.5
+        assert hp.asked == {"units": 3, "rate": 0.5}
+
+    def test_what_is_set_beforehand_is_the_answer(self):
+        hp = HyperParameters({"units": 3, "rate": 0.5})
+        hp.values["rate"] = 0.25
+        assert hp.Int("units", 1, 9) == 3
+        assert hp.Float("rate", 0.0, 1.0) == 0.25
+
     @given(spaces(parameters), st.randoms(use_true_random=False))
     def test_a_whole_space_is_answered_as_it_was_assigned(self, space, chance):
         values = space.assign(lambda parameter: parameter.from_unit(chance.random()))

@@ -150,7 +150,10 @@ class TestBestEpoch:
             assert "nan" in trial.message.lower()
             assert "val_loss" in trial.message
             assert trial.score is None
-        assert tuner.get_best_models() == []
+        with pytest.warns(UserWarning, match="none of 2 trials has been completed; the last .* trial 0001.* finite"):
+            assert tuner.get_best_models() == []
+        with pytest.warns(UserWarning, match="none of 2 trials has been completed"):
+            assert tuner.get_best_hyperparameters() == []
 
     def test_per_class_metrics_are_let_pass(self, search):
         def build(hp):

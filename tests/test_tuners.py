@@ -151,7 +151,7 @@ def test_a_foreign_file_is_refused_and_untouched(tmp_path):
         (lambda hp: "good", "return a number"),
         (lambda hp: float("nan"), "nan"),
         (lambda hp: float("inf"), "inf"),
-        (lambda hp: {"accuracy": 1.0}, "default_objective"),
+        (lambda hp: {"accuracy": 1.0}, "say which of them counts, as in objective='accuracy'"),
         (lambda hp: {}, "at least one metric"),
         (lambda hp: 1 / 0, "ZeroDivisionError"),
         (lambda hp: hp.Int("n", 3, 1), "min_value=3"),
@@ -407,3 +407,164 @@ def test_a_notebook_shows_a_table(tmp_path):
     page = tuner._repr_html_()
     assert "<pre" in page
     assert "default_objective" in page
+
+
+# -- hooks and what an overridden method may count on ----------------------------------------------
+
+
+class Hooked(ct.RandomSearch):
+    """Keeps what its hooks see."""
+
+    def on_search_begin(self):
+        self.seen = []
+
+    def on_trial_begin(self, trial):
+        super().on_trial_begin(trial)
+        self.seen.append(
+            (dict(trial.hyperparameters.values), trial.status, trial.score, Path(self.place(trial)).is_dir())
+        )
+
+    def on_trial_end(self, trial):
+        super().on_trial_end(trial)
+        stored = self.oracle.get_trial(trial.trial_id)
+        self.seen.append((trial.status, trial.score, dict(trial.metrics), trial.best_step, stored.score, stored.status))
+
+    def place(self, trial):
+        return self.get_trial_dir(trial.trial_id)
+
+
+def test_hooks_see_the_values_before_and_the_result_after(tmp_path):
+    tuner = Hooked(parabola, max_trials=2, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    _, first_end, begin, end = tuner.seen
+    for trial, told in zip(tuner.history, (first_end, end), strict=True):
+        metrics = {"default_objective": trial.score}
+        assert told == ("COMPLETED", trial.score, metrics, 0, trial.score, "COMPLETED")
+    # Nobody knew of anything before the first trial.
+    assert begin == (tuner.history[1].values, "RUNNING", None, True)
+
+
+def test_a_hook_that_fails_costs_no_trial(tmp_path):
+    class Careless(ct.RandomSearch):
+        def on_trial_end(self, trial):
+            raise ConnectionError("the tracker does not answer")
+
+    tuner = Careless(parabola, max_trials=2, seed=0, directory=tmp_path)
+    with pytest.warns(UserWarning, match="(?s)on_trial_end of trial 000[01] failed.*the tracker does not answer"):
+        tuner.search(verbose=0)
+    assert [trial.status for trial in tuner.history] == [Status.COMPLETED] * 2
+
+
+@pytest.mark.parametrize("name", ["_build_and_fit_model", "_populate_initial_space", "pre_create_trial"])
+def test_what_is_never_called_cannot_be_overridden(tmp_path, name):
+    kind = type("Mine", (ct.RandomSearch,), {name: lambda self, *args, **kwargs: None})
+    with pytest.raises(TypeError, match=f"Mine defines {name}, which is never called here; override "):
+        kind(parabola, directory=tmp_path)
+
+
+def test_an_overridden_run_trial_gets_what_each_execution_gave(tmp_path):
+    class Looking(ct.RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            returned = super().run_trial(trial, *args, **kwargs)
+            self.returned = returned
+            return returned
+
+    def measured(hp):
+        return {"loss": hp.Float("x", 0, 1), "seconds": 2.0}
+
+    tuner = Looking(measured, "loss", max_trials=1, executions_per_trial=3, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    (trial,) = tuner.history
+    assert tuner.returned == [{"loss": trial.score, "seconds": 2.0}] * 3
+    # Handed on, it is not told once more.
+    assert (trial.result.executions, trial.result.epochs) == (3, 3)
+
+
+def test_metrics_have_keras_tuners_methods(tmp_path):
+    def curve(hp, trial):
+        hp.Fixed("x", 1)
+        for epoch, (loss, accuracy) in enumerate([(0.9, 0.1), (0.3, 0.6), (0.5, 0.7)]):
+            trial.report(val_loss=loss + trial.execution, val_accuracy=accuracy, epoch=epoch)
+
+    tuner = ct.RandomSearch(curve, "val_loss", max_trials=1, executions_per_trial=2, directory=tmp_path)
+    tuner.search(verbose=0)
+    trial = tuner.oracle.get_best_trials()[0]
+    metrics = trial.metrics
+    assert dict(metrics) == {"val_loss": pytest.approx(0.8), "val_accuracy": 0.6}
+    assert metrics.get_best_value("val_loss") == trial.score
+    assert (metrics.get_best_value("val_accuracy"), metrics.get_best_step("val_accuracy")) == (0.7, 2)
+    assert [(one.value, one.step) for one in metrics.get_history("val_loss")][:2] == [([0.9, 1.9], 0), ([0.3, 1.3], 1)]
+    assert metrics.get_last_value("val_accuracy") == 0.7
+    assert [metrics.exists(name) for name in ("val_loss", "loss")] == [True, False]
+    with pytest.raises(KeyError, match="no metric 'loss' was reported; there are: val_accuracy, val_loss"):
+        metrics.get_history("loss")
+    state = json.loads(json.dumps(trial.get_state()))
+    assert (state["trial_id"], state["status"], state["score"]) == ("0000", "COMPLETED", trial.score)
+
+
+# -- mistakes that cost no training ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("timeout", "time_limit"), ("n_jobs", "workers"), ("epoch", "epochs"), ("time_limits", "time_limit")],
+)
+def test_a_misspelled_argument_of_search_is_refused(tmp_path, word, meant):
+    tuner = tuned(tmp_path)
+    with pytest.raises(FatalTypeError, match=f"search takes no argument {word}; is it {meant} that is meant"):
+        tuner.search(**{word: 5})
+    assert len(tuner.history) == 0
+
+
+def test_an_objective_that_seems_misspelled_is_told_of_at_the_first_epoch(tmp_path):
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for _ in range(3):
+            trial.report(loss=1.0, val_acc=0.5)
+
+    tuner = ct.RandomSearch(train, "val_accuracy", max_trials=1, directory=tmp_path)
+    with pytest.warns(UserWarning, match="without the objective 'val_accuracy'; is it 'val_acc' that is meant"):
+        tuner.search(verbose=0)
+
+
+def test_who_validates_now_and_then_is_not_doubted(tmp_path):
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for epoch in range(4):
+            trial.report(
+                {"loss": 1.0, "accuracy": 0.5} | ({"val_accuracy": 0.4, "val_loss": 1.1} if epoch == 3 else {})
+            )
+
+    for objective in ("val_accuracy", "val_loss"):
+        tuner = ct.RandomSearch(train, objective, max_trials=1, directory=tmp_path, project_name=objective)
+        tuner.search(verbose=0)
+        assert len(tuner.history.completed) == 1
+
+
+def test_a_search_that_has_only_failed_may_be_changed(tmp_path):
+    def train(hp):
+        hp.Float("x", 0, 1)
+        raise FatalValueError("no")
+
+    with pytest.raises(FatalValueError):
+        tuned(tmp_path, train, objective="train_loss").search(verbose=0)
+    again = tuned(tmp_path, lambda hp: {"val_loss": hp.Float("x", 0, 2)}, objective="val_loss")
+    again.search(verbose=0)
+    assert len(again.history.completed) == 4
+    with pytest.raises(ChangedSearchError):
+        tuned(tmp_path, objective="loss")
+
+
+def test_a_function_that_contradicts_itself_fails_its_trials_and_stops_nothing(tmp_path):
+    def layered(hp):
+        for layer in range(hp.Int("layers", 1, 2)):
+            hp.Int("units", 1, 3 + 2 * layer)
+        return 0.0
+
+    tuner = tuned(tmp_path, layered, max_trials=6, max_consecutive_failed_trials=6)
+    tuner.search(verbose=0)
+    assert {trial.status for trial in tuner.history} == {Status.COMPLETED, Status.FAILED}
+    assert all(trial.values["layers"] == 1 for trial in tuner.history.completed)
+    assert all("units" in trial.message for trial in tuner.history.having(Status.FAILED))
+    # The script has not changed, and is not told that it has.
+    assert len(tuned(tmp_path, layered, max_trials=6).history) == 6

@@ -62,7 +62,8 @@ class HyperParameters:
     """A recorder: answers each question with a value, and remembers what was asked.
 
     Args:
-        given: values to answer with, by name; those never asked for stay out of `values`.
+        given: values to answer with, by name; before anything is asked for they are in `values`, so that they can be
+            logged, and then only what was asked for.
         known: the definitions met in earlier trials; a contradiction is an error.
         override: definitions that replace the function's own for the same names.
         choose: gives a value for a parameter that `given` lacks; by default its default.
@@ -70,7 +71,7 @@ class HyperParameters:
         allow_new_entries: when False, parameters outside `override` are an error.
 
     Attributes:
-        values: the values asked for, by name; assign to it to preset an answer.
+        values: the values asked for, by name, or those given before that; assign to it to preset an answer.
 
     Example:
         >>> hp = HyperParameters()
@@ -90,8 +91,9 @@ class HyperParameters:
         tune_new_entries: bool = True,
         allow_new_entries: bool = True,
     ) -> None:
-        self.values: dict[str, Any] = {}
-        self._given = dict(given or {})
+        self.values: dict[str, Any] = dict(given or {})
+        self._given = dict(self.values)
+        self._foreseeing = bool(given)
         self._known = known or Space()
         self._override = override or Space()
         self._choose = choose
@@ -386,6 +388,10 @@ class HyperParameters:
             28
         """
         full = self._prefix + name
+        active = [item for item in self._known.named(full) if item.is_active(self.values)]
+        if full in self._given and full not in self._asked and active:
+            # What is read counts as asked for: the trial depends on it.
+            return self.ask(active[0])
         if full in self.values:
             return self.values[full]
         if any(parameter.name == full for parameter in self._met.values()):
@@ -398,7 +404,7 @@ class HyperParameters:
 
     def __contains__(self, name: object) -> bool:
         """Tell whether a parameter has a value in this trial."""
-        return isinstance(name, str) and self._prefix + name in self.values
+        return isinstance(name, str) and not self._foreseeing and self._prefix + name in self.values
 
     def is_active(self, hyperparameter: str | Parameter) -> bool:
         """Tell whether a parameter, or its name, has a value in this trial."""
@@ -566,6 +572,7 @@ class HyperParameters:
             >>> HyperParameters().ask(Boolean("shuffle", default=True))
             True
         """
+        self._begin()
         listed = self._override.named(parameter.name)
         if not listed and not self._allow_new:
             raise FatalRuntimeError(
@@ -584,6 +591,13 @@ class HyperParameters:
         if not parameter.is_active(self.values):
             return None
         return self._answer(parameter)
+
+    def _begin(self) -> None:
+        """Forget what was only suggested: the function says itself what it depends on."""
+        if self._foreseeing:
+            self._foreseeing = False
+            given = self._given
+            self.values = {name: item for name, item in self.values.items() if given.get(name, UNSAID) is not item}
 
     def _fixed(self, parameter: Parameter) -> Any:
         self._untuned.add(parameter.name)

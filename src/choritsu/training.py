@@ -243,7 +243,7 @@ def train(
     repeats: Repeats,
     compilation: Callable[[], Compile],
     hooks: Hooks,
-) -> None:
+) -> list[Any]:
     """Train one trial, all its executions.
 
     Args:
@@ -254,6 +254,10 @@ def train(
         repeats: how many executions and folds.
         compilation: gives what replaces the models' own compilation.
         hooks: the tuner.
+
+    Returns:
+        What each execution gave, such as a Keras History; None for one that an earlier attempt had ended. All of it
+        has been told to the trial.
     """
     hp = trial.hyperparameters
     if fits_by_itself(hypermodel):
@@ -266,12 +270,14 @@ def train(
     if repeats.folds is not None:
         args, answers, splits = _folded(args, answers, repeats.folds, trial.search_seed)
     cut = False
+    gave: list[Any] = []
     count = len(repeats) if trial.executions is None else trial.executions
     for execution in range(count):
         trial.execution, trial.cut = execution, False
         if trial.pausing:
             raise PausedError
         if trial.attempt and trial.has_ended():
+            gave.append(None)
             continue
         data = _on_fold(args, answers, splits[execution % len(splits)])
         with guard() as watch:
@@ -280,9 +286,10 @@ def train(
                 keras.prepared(trial)
                 model = keras.build(lambda hp: built(hypermodel, hp), hp, compilation())
                 fit = getattr(hypermodel, "fit", None) or plain_fit
-                keras.train_once(trial, model, fit, *data, compilation(), hooks)
+                by_itself = fits_by_itself(hypermodel)
+                gave.append(keras.train_once(trial, model, fit, *data, compilation(), hooks, complete=by_itself))
             else:
-                _call(trial, hypermodel, data, compilation, hooks)
+                gave.append(_call(trial, hypermodel, data, compilation, hooks))
             if trial.stopped or trial.cut:
                 watch.cut_short()
         # Where the trial may be taken up once more, it is known to have been trained so far.
@@ -293,6 +300,7 @@ def train(
             break
         cut = cut or trial.cut
     trial.cut = cut
+    return gave
 
 
 def fits_by_itself(hypermodel: Any) -> bool:
@@ -374,7 +382,7 @@ def plain_fit(hp: HyperParameters, model: Any, *args: Any, **kwargs: Any) -> Any
     return model.fit(*args, **kwargs)
 
 
-def _call(trial: RunningTrial, function: Function, data: Any, compilation: Callable[[], Compile], hooks: Hooks) -> None:
+def _call(trial: RunningTrial, function: Function, data: Any, compilation: Callable[[], Compile], hooks: Hooks) -> Any:
     hp = trial.hyperparameters
     keras = keras_if_imported()
     if keras is not None:
@@ -383,8 +391,9 @@ def _call(trial: RunningTrial, function: Function, data: Any, compilation: Calla
         seed_everything(trial.seed)
     if takes_trial(function):
         with _noting_rates(trial):
-            trial.conclude(function(hp, trial))
-        return
+            returned = function(hp, trial)
+            trial.conclude(returned)
+        return returned
     if keras is None:
         returned = function(hp)
     else:
@@ -394,11 +403,11 @@ def _call(trial: RunningTrial, function: Function, data: Any, compilation: Calla
     if keras is None or not keras.is_model(returned):
         _refuse_unread(returned, *data)
         trial.conclude(returned)
-        return
+        return returned
     options = compilation()
     keras.recompile(returned, options)
     keras.check_size(returned, options)
-    keras.train_once(trial, returned, plain_fit, *data, options, hooks)
+    return keras.train_once(trial, returned, plain_fit, *data, options, hooks, complete=True)
 
 
 def _refuse_unread(returned: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial
@@ -48,6 +49,87 @@ def _sizes(directory: Path) -> Iterator[int]:
             yield file.stat().st_size
 
 
+class Observed(NamedTuple):
+    """A metric at one epoch.
+
+    Args:
+        value: of each execution that reported it.
+        step: the epoch, from 0.
+    """
+
+    value: list[float]
+    step: int
+
+    def mean(self) -> float:
+        """Give the mean over executions."""
+        return fmean(self.value)
+
+
+class Metrics(dict[str, float]):
+    """The metrics of a trial: at its best epoch as a mapping, and of all epochs by Keras Tuner's methods.
+
+    Example:
+        >>> import tempfile
+        >>> from choritsu import RandomSearch
+        >>> def train(hp, trial):
+        ...     for epoch in range(3):
+        ...         trial.report(val_loss=hp.Fixed("top", 1.0) / (epoch + 1))
+        >>> tuner = RandomSearch(train, "val_loss", max_trials=1, directory=tempfile.mkdtemp())
+        >>> tuner.search(verbose=0)
+        >>> metrics = tuner.oracle.get_best_trials()[0].metrics
+        >>> metrics["val_loss"] == metrics.get_best_value("val_loss") == 1 / 3
+        True
+        >>> [one.mean() for one in metrics.get_history("val_loss")][:2]
+        [1.0, 0.5]
+    """
+
+    def __init__(self, trial: Trial, objective: Objective, reports: tuple[Report, ...]) -> None:
+        super().__init__({} if trial.result is None else trial.result.metrics)
+        self._trial = trial
+        self._objective = objective
+        self._reports = reports
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a metric was ever reported."""
+        return any(name in report.metrics for report in self._reports)
+
+    def get_history(self, name: str) -> list[Observed]:
+        """Give a metric at each epoch, in their order.
+
+        Raises:
+            KeyError: when it was never reported.
+        """
+        steps: dict[int, list[float]] = {}
+        for report in self._reports:
+            if name in report.metrics:
+                steps.setdefault(report.epoch, []).append(report.metrics[name])
+        if not steps:
+            known = sorted({known for report in self._reports for known in report.metrics})
+            raise KeyError(f"no metric {name!r} was reported; there are: {', '.join(known) or 'none'}")
+        return [Observed(steps[step], step) for step in sorted(steps)]
+
+    def get_best_value(self, name: str) -> float | None:
+        """Give the score, if it is the objective that is asked for, otherwise a metric's best mean over executions.
+
+        Raises:
+            KeyError: when it was never reported.
+            ObjectiveError: when its name does not tell whether it should be small or large.
+        """
+        return self._trial.score if name == self._objective.name else self._leading(name).mean()
+
+    def get_best_step(self, name: str) -> int | None:
+        """Give the epoch, from 0, of what `get_best_value` gives."""
+        return self._trial.best_step if name == self._objective.name else self._leading(name).step
+
+    def get_last_value(self, name: str) -> float:
+        """Give a metric's mean over executions at the last epoch that reported it."""
+        return self.get_history(name)[-1].mean()
+
+    def _leading(self, name: str) -> Observed:
+        badness = Objective(name).badness
+        return min(self.get_history(name), key=lambda one: badness(one.mean()))
+
+
 @dataclass(frozen=True)
 class TrialView:
     """A trial with its hyperparameters at hand, as Keras Tuner's `Trial`."""
@@ -78,14 +160,26 @@ class TrialView:
         return self.trial.message
 
     @property
-    def metrics(self) -> Mapping[str, float]:
-        """Every metric at the best epoch, averaged over executions."""
-        return {} if self.trial.result is None else self.trial.result.metrics
+    def metrics(self) -> Metrics:
+        """Every metric at the best epoch, averaged over executions; with Keras Tuner's methods."""
+        return Metrics(self.trial, self.objective, self.reports)
 
     @property
     def hyperparameters(self) -> HyperParameters:
         """The trial's values; give it to your function to build the same model."""
         return HyperParameters.of(self.trial.values, self.space)
+
+    def get_state(self) -> dict[str, Any]:
+        """Give all that is known of the trial, as plain values."""
+        return {
+            "trial_id": self.trial_id,
+            "hyperparameters": self.hyperparameters.get_config(),
+            "metrics": {name: self.metrics.get_history(name) for name in self.metrics},
+            "score": self.score,
+            "best_step": self.best_step,
+            "status": self.status,
+            "message": self.message,
+        }
 
     def summary(self) -> None:
         """Print the trial."""

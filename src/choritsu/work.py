@@ -20,7 +20,7 @@ from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import Job, PausedError, RunningTrial
 from choritsu.space import Parameter, drawn
-from choritsu.trials import Event, Failed, Finished, Interrupted, Refused, result_of
+from choritsu.trials import Event, Failed, Finished, Interrupted, Lost, Refused, result_of
 
 #: Trains one trial; what it returns has been told to the trial by then.
 Train: TypeAlias = Callable[[RunningTrial], None]
@@ -45,7 +45,7 @@ class _UntoldError(BaseException):
         self.error = error
 
 
-def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> None:
+def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> RunningTrial | None:
     """Run one attempt of a trial and emit its events, the outcome last.
 
     Args:
@@ -53,6 +53,9 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
         train: the user's function, made ready.
         emit: takes each event, and answers whether to go on.
         clock: gives the time in seconds since 1970.
+
+    Returns:
+        The trial, if it has ended with a result.
 
     Raises:
         FatalError: when the function wants the whole search to stop.
@@ -69,16 +72,14 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> N
         except Exception as error:
             raise _UntoldError(error) from error
 
-    untold: Exception | None = None
     try:
-        _attempt(job, train, tell, clock)
+        return _attempt(job, train, tell, clock)
     except _UntoldError as error:
         untold = error.error
-    if untold is not None:
-        raise untold
+    raise untold
 
 
-def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> None:
+def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> RunningTrial | None:
     hp = HyperParameters(
         job.given,
         known=job.known,
@@ -111,7 +112,7 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
         failed(error, final=True)
         raise
     except RedefinedError as error:
-        if job.known.named(error.name):
+        if job.known.named(error.name) and error.name not in hp.asked:
             # The search is to be told that its script has changed; the trial waits for the answer.
             emit(Interrupted(job.number, job.attempt, at=clock()))
             raise
@@ -121,12 +122,20 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
         failed(error, final=job.retries_left <= 0, trace=not isinstance(error, ObjectiveError))
     except PausedError:
         emit(Interrupted(job.number, job.attempt, at=clock()))
+    except SystemExit as error:
+        # As if the process had died: who does so at every attempt is given up.
+        with contextlib.suppress(_UntoldError):
+            emit(Lost(job.number, job.attempt, at=clock(), message=f"it called sys.exit({error.code!r})"))
+        raise
     except BaseException:
         with contextlib.suppress(_UntoldError):
             emit(Interrupted(job.number, job.attempt, at=clock()))
         raise
     else:
         emit(Finished(job.number, job.attempt, hp.asked, result, at=clock()))
+        trial.result = result
+        return trial
+    return None
 
 
 def describe(error: BaseException) -> str:

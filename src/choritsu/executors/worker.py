@@ -99,6 +99,9 @@ class Worker:
                 self._perform(job, self._emit)
             finally:
                 self._current = None
+        except SystemExit:
+            # The trial has told of it; the search shall not end with it.
+            return None
         except BaseException as error:  # noqa: BLE001  # all of it is the search's to judge
             return error
         return None

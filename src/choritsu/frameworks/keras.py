@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 import keras
 
-from choritsu.errors import FailedTrialError, FatalTypeError, RedrawTrialError
+from choritsu.errors import FailedTrialError, FatalTypeError, FatalValueError, RedrawTrialError
 from choritsu.frameworks.keras_state import Resumption, caller_list
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial, as_number
 from choritsu.schedules.keras import rate_in_use
-from choritsu.trials import RATE, result_of
+from choritsu.trials import RATE, Objective, missing, result_of
 
 WEIGHTS = "checkpoint.weights.h5"
 BUILD = "build_config.json"
@@ -210,7 +210,13 @@ class Recorder(_Own):
     """Reports each epoch to the trial, keeps the weights of the best one, and the state to go on with."""
 
     def __init__(
-        self, trial: RunningTrial, options: Compile, hooks: Hooks, resumption: Resumption, inputs: Any = None
+        self,
+        trial: RunningTrial,
+        options: Compile,
+        hooks: Hooks,
+        resumption: Resumption,
+        inputs: Any = None,
+        complete: bool = False,
     ) -> None:
         super().__init__()
         self.trial = trial
@@ -219,6 +225,7 @@ class Recorder(_Own):
         self._options = options
         self._hooks = hooks
         self._resumption = resumption
+        self._complete = complete
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
         """Check the size of a model that its first data built, and go on where an earlier attempt was."""
@@ -247,6 +254,8 @@ class Recorder(_Own):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Report the epoch, and keep its weights if it is the best so far."""
         metrics = self._numbers(logs or {})
+        if self._complete:
+            check_complete(self.trial.objective, metrics)
         if metrics:
             rate = rate_in_use(getattr(self.model, "optimizer", None))
             if rate is not None:
@@ -274,6 +283,23 @@ class Recorder(_Own):
         return told
 
 
+def check_complete(objective: Objective, metrics: Mapping[str, float]) -> None:
+    """Refuse an objective that no epoch will have, where it is certain that nothing else tells it.
+
+    Args:
+        objective: what is optimised.
+        metrics: those of an epoch.
+
+    Raises:
+        FatalValueError: when it is not among them.
+    """
+    validated = any(name.startswith("val_") for name in metrics)
+    for part in objective.measured:
+        # Keras validates every so many epochs only, where it was told to.
+        if part.name not in metrics and (validated or not part.name.startswith("val_")):
+            raise FatalValueError(missing(part, sorted(metrics)))
+
+
 def train_once(
     trial: RunningTrial,
     model: Any,
@@ -282,7 +308,9 @@ def train_once(
     kwargs: Mapping[str, Any],
     options: Compile,
     hooks: Hooks,
-) -> None:
+    *,
+    complete: bool = False,
+) -> Any:
     """Train a model for one execution, reporting every epoch and keeping the best weights.
 
     Args:
@@ -293,6 +321,10 @@ def train_once(
         kwargs: for `fit`; its callbacks are copied.
         options: the compilation and the size limit.
         hooks: the tuner.
+        complete: whether `fit` is Keras' own, so that its epochs tell all there is to know.
+
+    Returns:
+        What `fit` gave.
     """
     kwargs = dict(kwargs)
     if trial.horizon is not None and _takes_epochs(fit):
@@ -302,8 +334,9 @@ def train_once(
     resumption = Resumption(
         trial, [x, kwargs.get("validation_data")], lambda model: _build_again(model, {"config": None, "inputs": inputs})
     )
-    recorder = Recorder(trial, options, hooks, resumption, inputs)
     callbacks = copied_callbacks(kwargs.pop("callbacks", None))
+    # Callbacks of the user's own may add metrics to some epochs, as what `fit` returns may to the last.
+    recorder = Recorder(trial, options, hooks, resumption, inputs, complete and all(map(_is_keras_own, callbacks)))
     _separate_logs(callbacks, trial)
     kwargs["callbacks"] = [Opening(recorder, resumption), *callbacks, recorder]
     try:
@@ -313,16 +346,23 @@ def train_once(
         resumption.close()
     _log_values(callbacks, trial)
     scored_anew = trial.conclude(returned)
-    if not model.built or (recorder.saved and not scored_anew):
-        return
-    if result_of(trial.reports, trial.objective).best_execution == trial.execution:
+    unsaved = model.built and (scored_anew or not recorder.saved)
+    if unsaved and result_of(trial.reports, trial.objective).best_execution == trial.execution:
         # What was scored is the model as it stands now.
         save_weights(model, trial.directory, inputs)
+    if isinstance(returned, keras.callbacks.History):
+        # It may be kept, and one model for each execution would fill the memory.
+        returned.set_model(None)
+    return returned
 
 
 def _takes_epochs(fit: Callable[..., Any]) -> bool:
     parameters = inspect.signature(fit).parameters
     return "epochs" in parameters or any(item.kind is item.VAR_KEYWORD for item in parameters.values())
+
+
+def _is_keras_own(callback: Any) -> bool:
+    return type(callback).__module__.partition(".")[0] == "keras"
 
 
 def prepared(trial: RunningTrial) -> None:

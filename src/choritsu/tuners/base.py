@@ -6,7 +6,9 @@ import difflib
 import inspect
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cached_property, partial
@@ -20,6 +22,7 @@ from choritsu.earlier import keras_tuner
 from choritsu.errors import (
     ChangedSearchError,
     FatalError,
+    FatalTypeError,
     FatalValueError,
     RedefinedError,
     SpaceError,
@@ -149,6 +152,7 @@ class Tuner:
             raise TypeError("there is nothing to tune: give hypermodel=..., or override run_trial(self, trial, ...)")
         if isinstance(keep_best_models, bool) or not isinstance(keep_best_models, int) or keep_best_models < 1:
             raise ValueError(f"keep_best_models must be an integer of at least 1, got {keep_best_models!r}")
+        _check_overrides(type(self))
         self._tuned = hypermodel
         self.hypermodel = as_hypermodel(hypermodel)
         self.objective: Objective = as_objective(self._settings.objective, pareto)
@@ -230,6 +234,8 @@ class Tuner:
             self._notes += self._left_alone()
         if stored is not None:
             changes = _changes(stored, self.objective, asked)
+            # Where every trial so far has failed, there is nothing that a change could spoil.
+            accept_changes = accept_changes or not _holds_something(self._store.history())
             if changes and not accept_changes:
                 raise ChangedSearchError(_explain(changes, self.project_dir))
             if not _scored_alike(stored.objective, self.objective) and self._store.history().completed:
@@ -382,6 +388,8 @@ class Tuner:
             ChangedSearchError: when your function contradicts what the stored search knows.
             StoreError: when the store cannot be written; what it holds is kept, and running again goes on.
         """
+        if not training.is_hypermodel(self._tuned) and type(self).run_trial is Tuner.run_trial:
+            _check_words(fit_kwargs)
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
         if not isinstance(mirror, Mirror | None):
             raise TypeError(f'mirror must be such as OptunaMirror("sqlite:///study.db", "name"), got {mirror!r}')
@@ -492,15 +500,38 @@ class Tuner:
     def _perform(self, args: Sequence[Any], kwargs: Mapping[str, Any], job: Any, emit: Any) -> None:
         def train(trial: RunningTrial) -> None:
             self._running[trial.number] = trial
-            try:
-                self.on_trial_begin(trial)
-                self._take(trial, self.run_trial(trial, *args, **kwargs))
-                self._check_folds(trial)
-                self.on_trial_end(trial)
-            finally:
-                del self._running[trial.number]
+            self.on_trial_begin(trial)
+            self._take(trial, self.run_trial(trial, *args, **kwargs))
+            self._check_folds(trial)
+            self._check_pace(trial)
 
-        perform(job, train, emit, Clock().now)
+        try:
+            trial = perform(job, train, emit, Clock().now)
+            if trial is not None:
+                self._tell_end(trial)
+        finally:
+            self._running.pop(job.number, None)
+
+    def _tell_end(self, trial: RunningTrial) -> None:
+        try:
+            self.on_trial_end(trial)
+        except FatalError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
+            # The trial's result is written by now, and the hook of the next one may do better.
+            trace = "".join(traceback.format_exception(error))
+            warnings.warn(f"on_trial_end of trial {trial.trial_id} failed; the trial is kept\n{trace}", stacklevel=1)
+
+    def _check_pace(self, trial: RunningTrial) -> None:
+        """Say that trials are compared that were trained otherwise than the oracle wanted."""
+        told = max((report.epoch + 1 for report in trial.reports), default=0)
+        if trial.until is not None and not trial.paced and told != trial.until:
+            warnings.warn(
+                f"{self._settings.name} has given a trial {trial.until} epochs in all, and it has reported {told}: "
+                "what it trains beyond is in vain, and with less it is compared unfairly; count by `for epoch in "
+                "trial.epochs(state=...)`, or train up to epoch trial.until",
+                stacklevel=1,
+            )
 
     def _check_folds(self, trial: RunningTrial) -> None:
         """Refuse a `run_trial` of the user's own that has left the folds out."""
@@ -532,9 +563,10 @@ class Tuner:
 
         Returns:
             The objective as a number, a dict of metrics, a Keras History, or a list of these with one for
-            each execution; None where ``trial.report`` has told everything.
+            each execution; None where ``trial.report`` has told everything. Not overridden, what each execution
+            gave, as a list.
         """
-        training.train(trial, self._tuned, args, kwargs, self._repeats, self._compilation, self)
+        return training.train(trial, self._tuned, args, kwargs, self._repeats, self._compilation, self)
 
     # -- hooks -------------------------------------------------------------------------------------
 
@@ -545,10 +577,10 @@ class Tuner:
         """Run after the last trial; override it."""
 
     def on_trial_begin(self, trial: RunningTrial) -> None:
-        """Run before each trial; override it."""
+        """Run before each trial; override it. ``trial.hyperparameters.values`` has what is known of its values."""
 
     def on_trial_end(self, trial: RunningTrial) -> None:
-        """Run after each trial that ran to its end; override it."""
+        """Run after each trial that ran to its end; override it. ``trial.score`` and ``trial.metrics`` are known."""
 
     def on_epoch_begin(self, trial: RunningTrial, model: Any, epoch: int, logs: Any = None) -> None:
         """Run before each epoch of a Keras model; override it."""
@@ -577,6 +609,7 @@ class Tuner:
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[HyperParameters]:
         """Give the values of the best trials, best first; pass one to your function to build its model again."""
         history = self._store.history()
+        _warn_of_none(history)
         return [HyperParameters.of(trial.values, history.space) for trial in history.completed[:num_trials]]
 
     def pareto_front(self) -> list[TrialView]:
@@ -616,6 +649,7 @@ class Tuner:
                 f"{num_models} models are wanted, and the weights of the best {self._keep_best_models} are kept; "
                 f"set keep_best_models={num_models} before searching"
             )
+        _warn_of_none(self._store.history())
         return [self.load_model(trial) for trial in self.oracle.get_best_trials(num_models)]
 
     def load_model(self, trial: Any) -> Any:
@@ -666,7 +700,9 @@ class Tuner:
         save_weights(model, directory)
 
     def get_trial_dir(self, trial_id: str) -> str:
-        """Give the place of a trial's own files."""
+        """Give the place of a trial's own files; while it runs, its directory is made."""
+        if trial_id.isdecimal() and int(trial_id) in self._running:
+            return str(self._running[int(trial_id)].directory)
         return str(Path(self.project_dir) / "trials" / trial_id)
 
     def remaining_trials(self) -> int | None:
@@ -788,6 +824,54 @@ def _ignored(environment: Mapping[str, str]) -> Iterator[str]:
             f"ignores {' and '.join(told)}: all runs of a script on one directory share the work by themselves, "
             "without a chief"
         )
+
+
+def _holds_something(history: History) -> bool:
+    return not history or bool(history.having(Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED))
+
+
+def _warn_of_none(history: History) -> None:
+    """Say why there is no result, which may have gone by unseen."""
+    failed = history.having(Status.FAILED)
+    if failed and not history.completed:
+        warnings.warn(
+            f"none of {len(history)} trials has been completed; the last to fail, trial {failed[-1].trial_id}, did so "
+            f"with: {failed[-1].message}",
+            stacklevel=3,
+        )
+
+
+#: Methods of Keras Tuner's that its users override, and what to override here.
+UNCALLED = {
+    "_build_and_fit_model": "run_trial, or fit of a HyperModel,",
+    "_build_hypermodel": "build of a HyperModel",
+    "_try_build": "build of a HyperModel",
+    "_populate_initial_space": "declare_hyperparameters of a HyperModel",
+    "_deepcopy_callbacks": "__deepcopy__ of the callback, or give callbacks=lambda: [...],",
+    "_configure_tensorboard_dir": "on_trial_begin",
+    "pre_create_trial": "on_trial_begin",
+}
+
+
+def _check_overrides(kind: type[Tuner]) -> None:
+    """Refuse a subclass that overrides what is never called: its code would silently not run."""
+    for name, instead in UNCALLED.items():
+        if hasattr(kind, name):
+            raise TypeError(f"{kind.__name__} defines {name}, which is never called here; override {instead} instead")
+
+
+#: What other libraries call arguments of `search`.
+ELSEWHERE = {"timeout": "time_limit", "time_budget_s": "time_limit", "n_jobs": "workers", "num_workers": "workers"}
+
+
+def _check_words(words: Iterable[str]) -> None:
+    """Refuse a misspelled argument of `search`, which would be taken for one of ``model.fit``."""
+    own = [name for name in inspect.signature(Tuner.search).parameters if not name.startswith(("self", "fit_"))]
+    for word in words:
+        close = [] if word in training.FIT else difflib.get_close_matches(word, [*own, *training.FIT], 1)
+        meant = ELSEWHERE.get(word) or next(iter(close), None)
+        if meant is not None:
+            raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")
 
 
 def _check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:
