@@ -123,6 +123,13 @@ SQUARED = {
     "inverse time": lambda: lrs.LambdaLR(optimizer(0.1, SGD), lambda k: 0.1 * (1 + 0.001 * k) ** -0.75),
     "warm-up": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k: 1e-3 * min(k / 100, 1)),
     "groups": lambda: lrs.LambdaLR(optimizer(0.01, SGD, groups=[0.01, 0.001]), lambda k: 0.01 * 0.9**k),
+    "the smaller of two groups": lambda: lrs.LambdaLR(
+        optimizer(1e-3, groups=[1e-2, 1e-3]), lambda epoch: 1e-3 * (10 - epoch) / 10
+    ),
+    "the middle of three groups": lambda: lrs.LambdaLR(
+        optimizer(groups=[1e-3, 5e-2, 1e-2]), lambda k: 1e-2 * min(k / 100, 1)
+    ),
+    "groups, ours": lambda: schedules.cosine(1e-3, 1e-5, steps=10).to_torch(optimizer(groups=[1e-2, 1e-3])),
     "table": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k: [1e-3, 1e-4, 1e-5][k]),
     "list": lambda: lrs.LambdaLR(optimizer(1e-3, groups=[1e-3, 1e-3]), [linear_rate, linear_rate]),
     "other small rate": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k: 5e-4 * 0.9**k),
@@ -161,6 +168,14 @@ FACTORS = {
         optimizer(0.1, SGD, groups=[0.1, 1, 1]), lambda x: 0.1 * (1 + 0.001 * x) ** -0.75
     ),
     "thuml, discriminator": lambda: lrs.LambdaLR(optimizer(0.01, SGD, groups=[1.0]), lambda x: 0.01 * 0.9**x),
+    "groups, warm-up from the rate of one": lambda: lrs.LambdaLR(
+        optimizer(groups=[1e-2, 1e-3]), lambda k: min(1e-3 + k / 5, 1)
+    ),
+    "groups, a decay to the rate of one": lambda: lrs.LambdaLR(
+        optimizer(groups=[1e-1, 1e-2]), lambda k: max(0.9**k, 1e-2)
+    ),
+    "groups, one of them small": lambda: lrs.LambdaLR(optimizer(groups=[1e-2, 1e-3]), [lambda k: 1.0, lambda k: 1e-3]),
+    "groups of multipliers": lambda: lrs.LambdaLR(optimizer(0.01, SGD, groups=[0.01, 1.0]), lambda k: 0.01 * 0.9**k),
     "noam": lambda: lrs.LambdaLR(optimizer(1.0), lambda k: 512**-0.5 * min((k + 1) ** -0.5, (k + 1) * 4000**-1.5)),
     "plain rate under 1": lambda: lrs.LambdaLR(optimizer(1.0), linear_rate),
     "staircase": lambda: lrs.LambdaLR(optimizer(0.1, SGD), lambda epoch: 0.1 ** (epoch // 30)),
@@ -899,6 +914,10 @@ def test_our_own_curve_applied_to_the_rate_in_force_compounds():
 ADVICE = {
     "torch, squared": (SQUARED["linear"], "Rate.from_function(f).to_torch(optimizer); or give the optimizer lr=1.0"),
     "torch, ours": (SQUARED["ours"], "factor.to_torch(...) multiplies"),
+    "torch, groups": (
+        SQUARED["the smaller of two groups"],
+        "0.001 × 0.001 = 1e-06 is the rate of a parameter group at epoch 0. Return a factor",  # noqa: RUF001
+    ),
     "torch, a rate passed on": (
         SQUARED["passes on a rate of 0.1"],
         "Write rate.to_torch(optimizer); or return a factor, rate(epoch) / 0.001",

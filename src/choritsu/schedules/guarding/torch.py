@@ -349,7 +349,8 @@ def _scaled(scheduler: Any, functions: list[Any], base: float, name: str, horizo
     # Sorted, so that a rise at the end is seen as one.
     points = sorted(point for values in told for point in values)
     ours = all(map(is_ours, functions))
-    return squared(base, points, name=name, to="to_torch(optimizer)", function=not ours, certain=certain)
+    rates = [float(group.get("initial_lr", group["lr"])) for group in scheduler.optimizer.param_groups]
+    return squared(base, points, name=name, to="to_torch(optimizer)", function=not ours, certain=certain, groups=rates)
 
 
 def _multiplied(functions: list[Any], base: float, name: str) -> Suspicion | None:

@@ -215,11 +215,19 @@ To: TypeAlias = Literal["to_torch(optimizer)", "to_keras_callback()"]
 
 
 def squared(
-    base: float, values: Sequence[Point], *, name: str, to: To, function: bool = True, certain: bool = False
+    base: float,
+    values: Sequence[Point],
+    *,
+    name: str,
+    to: To,
+    function: bool = True,
+    certain: bool = False,
+    groups: Sequence[float] = (),
 ) -> Suspicion | None:
     """Suspect that factors are rates, and that each is multiplied by the rate once more.
 
-    The largest factor equals the optimizer's rate, or all are so small that no rate worth the name is left.
+    The largest factor equals the rate of the optimizer, or of one of its groups; or all are so small that no rate worth
+    the name is left.
 
     Args:
         base: the largest rate of the optimizer's groups.
@@ -228,6 +236,7 @@ def squared(
         to: what the framework's own object is made by.
         function: whether the user wrote a function, and not one of our factors.
         certain: they are known to be rates.
+        groups: the rates of the optimizer's groups, where there are several.
 
     Example:
         >>> squared(1e-3, [(0, 1e-3), (10, 1e-4)], name="LambdaLR", to="to_torch(optimizer)").numbers
@@ -242,13 +251,22 @@ def squared(
         return None
     if not certain:
         still_rises = step == known[-1][0] and known[0][1] < top
-        same = math.isclose(top, base, rel_tol=1e-3)
+        # A function follows the rate that was passed on, and some groups may have others. Where the rates of groups are
+        # multipliers, and the function rightly gives rates, the largest is near 1.
+        same = [rate for rate in (base, *groups) if math.isclose(top, rate, rel_tol=1e-3)]
         vanishes = top <= _TINY and base < 0.1 and base * top < 1e-5 and top >= base / 100
         if still_rises or not (same or vanishes):
             return None
+        base = same[0] if same else base
+    of_group = " of a parameter group" if len(set(groups)) > 1 else ""
     what, cure = "the function" if function else "the factor", f"Let it begin at 1; or write (1.0 * factor).{to}"
     if certain:
         cure = f"Write rate.{to}; or return a factor, rate(epoch) / {base:.3g}"
+    elif function and of_group:
+        cure = (
+            "Return a factor, such as lambda epoch: (10 - epoch) / 10, which scales each group's own rate; or say "
+            "each group's rate, ct.schedules.to_torch(optimizer, [rate, ...])"
+        )
     elif function:
         cure = (
             "Return a factor, such as lambda epoch: (10 - epoch) / 10; or keep the function f and write "
@@ -258,8 +276,8 @@ def squared(
     return Suspicion(
         Trap.SQUARED_RATE,
         f"{name} multiplies the optimizer's rate by what {what} gives, and {what} gives rates: "
-        f"{base:.3g} × {top:.3g} = {base * top:.3g} is the rate at epoch {step}"  # noqa: RUF001
-        f"{', the highest' if step else ''}. {cure}; or {one}",
+        f"{base:.3g} × {top:.3g} = {base * top:.3g} is the rate{of_group} at epoch "  # noqa: RUF001
+        f"{step}{', the highest' if step else ''}. {cure}{'' if of_group else f'; or {one}'}",
         {"base": base, "value": top, "rate": base * top},
     )
 
