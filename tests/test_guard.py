@@ -911,6 +911,43 @@ def test_our_own_curve_applied_to_the_rate_in_force_compounds():
     assert seen(lambda: lrs.MultiplicativeLR(optimizer(), schedules.Factor(0.9))) == []
 
 
+CURVE = schedules.cosine(1e-3, 1e-5, steps=8)
+ATTACHED = {
+    "a curve": lambda: CURVE.to_torch(optimizer()),
+    "a function": lambda: schedules.Factor.from_function(linear_rate).to_torch(optimizer()),
+    "groups": lambda: CURVE.to_torch(optimizer(groups=[1e-2, 1e-3])),
+    "a factor for each group": lambda: schedules.to_torch(optimizer(groups=[1e-3, 1e-3]), [CURVE, CURVE]),
+    "Keras": lambda: fit(callback=CURVE.to_keras_callback()),
+    "Keras, a function": lambda: fit(callback=schedules.LambdaLR(lambda epoch: 1e-3 * 0.9**epoch)),
+}
+FACTORS_ATTACHED = {
+    "a curve": lambda: schedules.cosine(steps=8).to_torch(optimizer()),
+    "warm-up": lambda: schedules.linear(1e-3, 1.0, steps=8).to_torch(optimizer()),
+    "groups": lambda: schedules.to_torch(optimizer(groups=[1e-3, 1e-3]), [CURVE, schedules.linear(steps=8)]),
+    "a rate of 1": lambda: CURVE.to_torch(optimizer(1.0)),
+    "marked": lambda: schedules.Factor.from_function(meant(lambda epoch: 1e-3 * 0.9**epoch)).to_torch(optimizer()),
+    "Keras": lambda: fit(callback=schedules.linear(1e-3, 1.0, steps=8).to_keras_callback()),
+    "Keras, a base rate of 1": lambda: fit(callback=CURVE.to_keras_callback(base_rate=1.0)),
+}
+
+
+@pytest.mark.parametrize("block", ATTACHED.values(), ids=ATTACHED)
+def test_a_declared_factor_as_small_as_a_rate_is_noticed_without_a_guard(block):
+    with pytest.warns(ScheduleWarning, match=r"= 1e-06 is the rate.*squared_rate") as told:
+        block()
+    assert [item.filename for item in told if item.category is ScheduleWarning] == [__file__]
+    with warnings.catch_warnings(), guard(allow=["squared_rate"]):
+        warnings.simplefilter("error", ScheduleWarning)
+        block()
+
+
+@pytest.mark.parametrize("block", FACTORS_ATTACHED.values(), ids=FACTORS_ATTACHED)
+def test_declared_factors_are_not_suspected_without_a_guard(block):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ScheduleWarning)
+        block()
+
+
 ADVICE = {
     "torch, squared": (SQUARED["linear"], "Rate.from_function(f).to_torch(optimizer); or give the optimizer lr=1.0"),
     "torch, ours": (SQUARED["ours"], "factor.to_torch(...) multiplies"),

@@ -351,6 +351,10 @@ class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is
                 self._note_base(optimizer)
         if not _is_bound(self.planned):
             self.shape = bound(self.planned, 1, self.params.get("epochs"))
+        if self.relative:
+            from choritsu.schedules.guarding.guard import look_without_guard
+
+            look_without_guard(self.model, self)
 
     def _note_base(self, optimizer: Any) -> None:
         """Keep the rate that is scaled with the optimizer, as PyTorch does, so that a second fit finds it."""

@@ -22,6 +22,9 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
     The rate after n calls of `step` is the schedule's value at n, computed anew each time: nothing accumulates, and a
     scheduler that was loaded goes on as if it had never stopped, whichever of optimizer and scheduler is loaded first.
 
+    Factors that look like rates are warned of as it is made; ``with guard(allow=["squared_rate"])`` says that they are
+    meant.
+
     Args:
         optimizer: to be scheduled.
         shapes: one for all parameter groups, or one for each.
@@ -60,6 +63,10 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
             )
         self._warned = False
         super().__init__(optimizer)
+        if all(self.relative):
+            from choritsu.schedules.guarding.guard import look_without_guard
+
+            look_without_guard(self)
 
     def _initial_step(self) -> None:
         # SequentialLR has put the rates back, and begins anew.

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from choritsu.errors import ScheduleError
-from choritsu.schedules.guarding.context import Guard, Hints, Watch
+from choritsu.schedules.guarding.context import Guard, Hints, Watch, in_force
 from choritsu.schedules.guarding.traps import traps
 
 
@@ -54,6 +54,16 @@ def guard(
     if things:
         made.look(_flat(things))
     return made
+
+
+def look_without_guard(*things: Any) -> None:
+    """Look at what scales an optimizer's own rate from now on, where no guard is in force to see it by itself.
+
+    Args:
+        things: as for `guard`.
+    """
+    if in_force() is None:
+        guard(*things)
 
 
 def _flat(things: Iterable[Any]) -> list[Any]:
