@@ -131,6 +131,61 @@ def test_a_changed_objective_is_told_before_anything_runs(tmp_path):
     assert accepted.history.best.values == {"n": 3}
 
 
+def sklearn_tuner(directory, **arguments):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    oracle = ct.oracles.RandomSearchOracle(max_trials=arguments.pop("max_trials", 2), seed=0)
+    tuner = ct.SklearnTuner(
+        oracle, lambda hp: KNeighborsClassifier(hp.Int("k", 1, 9)), directory=directory, project_name="s", **arguments
+    )
+    tuner.search([[number] for number in range(30)], [number % 2 for number in range(30)], verbose=0)
+    return tuner
+
+
+def own_scorer(estimator, x, y):
+    return estimator.score(x, y)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        ("neg_log_loss", "accuracy", "scored by neg_log_loss, and scoring is now accuracy"),
+        (None, "neg_log_loss", "scored by the estimator's own score, and scoring is now neg_log_loss"),
+        ("accuracy", own_scorer, "scored by accuracy, and scoring is now <function own_scorer>"),
+    ],
+)
+def test_scores_of_two_kinds_are_not_ranked_together(tmp_path, first, second, says):
+    pytest.importorskip("sklearn")
+    sklearn_tuner(tmp_path, scoring=first)
+    with pytest.raises(ChangedSearchError, match=says):
+        sklearn_tuner(tmp_path, scoring=second, max_trials=3)
+    assert len(sklearn_tuner(tmp_path, scoring=first, max_trials=3).history) == 3
+    assert len(sklearn_tuner(tmp_path, scoring=second, max_trials=4, accept_changes=True).history) == 4
+    assert len(sklearn_tuner(tmp_path, scoring=first, overwrite=True).history) == 2
+
+
+def test_the_same_scoring_goes_on_however_it_is_written_and_another_cv_is_noted(tmp_path, capsys):
+    metrics = pytest.importorskip("sklearn.metrics")
+    sklearn_tuner(tmp_path, scoring="accuracy")
+    sklearn_tuner(tmp_path, scoring=metrics.make_scorer(metrics.accuracy_score), max_trials=3)
+    sklearn_tuner(tmp_path / "own", scoring=own_scorer)
+    sklearn_tuner(tmp_path / "own", scoring=lambda *data: own_scorer(*data), accept_changes=True)
+    assert "split by" not in capsys.readouterr().out
+    tuner = sklearn_tuner(tmp_path, scoring="accuracy", cv=3, max_trials=4)
+    tuner.search([[0], [1]] * 9, [0, 1] * 9, verbose=2)
+    told = capsys.readouterr().out
+    assert "trials made earlier were split by KFold(n_splits=5" in told
+    assert "those to come by KFold(n_splits=3" in told
+
+
+def test_a_search_that_does_not_say_its_scoring_goes_on(tmp_path):
+    pytest.importorskip("sklearn")
+    sklearn_tuner(tmp_path, scoring="neg_log_loss")
+    with sqlite3.connect(tmp_path / "s" / "search.db") as database:
+        database.execute("UPDATE search SET settings = '{}'")
+    assert len(sklearn_tuner(tmp_path, scoring="accuracy", max_trials=3).history) == 3
+
+
 def test_a_foreign_file_is_refused_and_untouched(tmp_path):
     place = tmp_path / "search"
     place.mkdir()

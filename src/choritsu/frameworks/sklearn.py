@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,32 @@ class Scoring:
             return get_scorer(self.scoring)  # type: ignore[no-any-return]
         except ValueError as error:
             raise FatalValueError(f"scoring={self.scoring!r}: {error}") from error
+
+    def described(self) -> dict[str, str]:
+        """Say how scores come about, the same in every process; functions of one name are told as one.
+
+        Example:
+            >>> Scoring("accuracy", cv=3).described()
+            {'scoring': 'accuracy', 'cv': 'KFold(n_splits=3, random_state=1, shuffle=True)'}
+        """
+        return {"scoring": _scorer_named(self.scoring), "cv": _lasting(self.splitter())}
+
+
+def _scorer_named(scoring: Any) -> str:
+    if scoring is None:
+        return "the estimator's own score"
+    if isinstance(scoring, str):
+        return scoring
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    # scikit-learn's own have a name, which outlives its versions.
+    text = _lasting(scoring)
+    return next((name for name in get_scorer_names() if repr(get_scorer(name)) == text), text)
+
+
+def _lasting(thing: Any) -> str:
+    """Write something without its place in memory, which is another one in every process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
 def as_metrics(metrics: Any) -> tuple[Callable[[Any, Any], float], ...]:

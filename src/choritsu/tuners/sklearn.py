@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from choritsu import training
-from choritsu.errors import ObjectiveError
+from choritsu.errors import ChangedSearchError, ObjectiveError
+from choritsu.frameworks.sklearn import SCORE, Scoring, as_metrics, check_lengths, cross_validate
 from choritsu.hyperparameters import HyperParameters
 from choritsu.oracles import Oracle, OracleSettings
 from choritsu.running import RunningTrial
+from choritsu.space import Space
 from choritsu.trials import Objective
 from choritsu.tuners.base import Tuner
 
@@ -25,6 +27,9 @@ class SklearnTuner(Tuner):
         metrics: further functions (y_true, y_pred) -> float to be recorded.
         cv: a scikit-learn splitter or a number of folds; by default 5 shuffled folds.
         kwargs: what `Tuner` takes.
+
+    Raises:
+        ChangedSearchError: when the trials of the directory were scored by another `scoring`.
 
     Example:
         >>> import tempfile
@@ -50,8 +55,6 @@ class SklearnTuner(Tuner):
         cv: Any = None,
         **kwargs: Any,
     ) -> None:
-        from choritsu.frameworks.sklearn import SCORE, Scoring, as_metrics
-
         if kwargs.get("executions_per_trial") == "auto":
             raise ValueError(
                 'executions_per_trial="auto" repeats whole trainings, and SklearnTuner trains each trial on several '
@@ -66,6 +69,27 @@ class SklearnTuner(Tuner):
         self._scoring = Scoring(scoring, as_metrics(metrics), cv)
         self._data: tuple[Any, Any, Any] | None = None
         super().__init__(oracle, hypermodel, **kwargs)
+
+    def _agree(self, asked: Space | None, accept_changes: bool) -> int:
+        """Compare the scoring, too: scores of two kinds cannot be ranked together."""
+        stored = self._store.identity()
+        earlier = {} if stored is None or not self._store.history().completed else stored.settings
+        now = self._scoring.described()
+        scores = any(one.name == SCORE for one in self.objective.measured)
+        was = earlier.get("scoring", now["scoring"])
+        if was != now["scoring"] and scores and not accept_changes:
+            raise ChangedSearchError(
+                f"the trials in {self.project_dir} are scored by {was}, and scoring is now {now['scoring']}, which "
+                "cannot be compared; undo the change, give another project_name, or overwrite=True to begin anew. If "
+                "both are the same under two names: accept_changes=True"
+            )
+        if earlier.get("cv", now["cv"]) != now["cv"]:
+            self._notes.append(f"trials made earlier were split by {earlier['cv']}, those to come by {now['cv']}")
+        seed = super()._agree(asked, accept_changes)
+        identity = self._store.identity()
+        assert identity is not None
+        self._store.identify(replace(identity, settings={**identity.settings, **now}))
+        return seed
 
     def search(  # type: ignore[override]  # the data that a fit takes have scikit-learn's names here
         self,
@@ -84,8 +108,6 @@ class SklearnTuner(Tuner):
             groups: one group a sample, for splitters that keep groups together.
             kwargs: ``verbose``, and the budgets that ``Tuner.search`` takes.
         """
-        from choritsu.frameworks.sklearn import check_lengths
-
         check_lengths(X, y)
         self._scoring.scorer()
         self._data = (X, y, sample_weight)
@@ -93,8 +115,6 @@ class SklearnTuner(Tuner):
 
     def run_trial(self, trial: RunningTrial, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002  # verbose is not for us
         """Cross-validate one trial."""
-        from choritsu.frameworks.sklearn import cross_validate
-
         cross_validate(trial, self.hypermodel_build, self._scoring, *args)
 
     def hypermodel_build(self, hp: HyperParameters) -> Any:
