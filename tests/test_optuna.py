@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from statistics import median
 
 import pytest
 from hypothesis import assume, given, settings
@@ -214,6 +215,63 @@ def test_points_of_a_sequence_follow_one_another():
 def test_hyperband_draws_by_it():
     history = run_search(Hyperband(9, oracle=ct.OptunaOracle(TPE)), SPACES["a rate"], curves(lambda v, e: v["rate"]))
     assert max(trial.rungs[-1].until for trial in history) == 9
+
+
+# -- several objectives ----------------------------------------------------------------------------
+
+GOALS = [ct.Objective("loss", "min"), ct.Objective("speed", "max")]
+
+
+def measured(hp):
+    x, y = hp.Float("x", 0, 1), hp.Float("y", 0, 1)
+    # The front is y = 0, at any x; the sum is smallest at x = 0.
+    return {"loss": 100 * x, "speed": x - y}
+
+
+def failing(hp):
+    if hp.Float("y", 0, 1) > 0.8:
+        raise ValueError("too far")
+    return measured(hp)
+
+
+def with_goals(directory, sampler, trials=8, function=measured, **arguments):
+    oracle = ct.OptunaOracle(sampler, seed=1)
+    tuner = ct.Tuner(oracle, function, objective=GOALS, max_trials=trials, directory=directory, **arguments)
+    tuner.search(verbose=0)
+    return tuner
+
+
+def test_each_objective_is_shown_with_pareto_and_their_sum_without(tmp_path):
+    history = with_goals(
+        tmp_path / "front", TPE, function=failing, pareto=True, max_consecutive_failed_trials=9
+    ).history
+    study, trials = shown(history)
+    assert [direction.name for direction in study.directions] == ["MINIMIZE", "MINIMIZE"]
+    assert 0 < len(history.completed) < len(history)
+    for trial, told in zip(history, trials, strict=True):
+        if trial.status is Status.COMPLETED:
+            assert told.values == [trial.result.metrics["loss"], -trial.result.metrics["speed"]]
+        else:
+            assert (told.state.name, told.values) == ("FAIL", None)
+    study, trials = shown(with_goals(tmp_path / "sum", TPE).history)
+    assert len(study.directions) == 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [partial(optuna.samplers.NSGAIISampler, population_size=8), partial(TPE, n_startup_trials=8)],
+    ids=["NSGA-II", "TPE"],
+)
+def test_a_sampler_of_several_objectives_searches_the_front(tmp_path, make):
+    tuner = with_goals(tmp_path, make, trials=48, pareto=True)
+    late = [trial.values for trial in list(tuner.history)[32:]]
+    assert median(values["x"] for values in late) > 0.3
+
+
+def test_a_sampler_of_one_objective_says_so(tmp_path):
+    with pytest.raises(ct.errors.ObjectiveError, match=r"CmaEsSampler knows a single objective.*2; take NSGAIISampler"):
+        with_goals(tmp_path, optuna.samplers.CmaEsSampler, pareto=True)
+    assert len(with_goals(tmp_path / "sum", optuna.samplers.CmaEsSampler).history) == 8
 
 
 # -- in a search -----------------------------------------------------------------------------------

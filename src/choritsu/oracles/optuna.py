@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from choritsu.chance import derive
 from choritsu.decisions import Decision, Fill
+from choritsu.errors import ObjectiveError
 from choritsu.oracles.random import first_untried
 from choritsu.space import Parameter, Space, canonical, drawn
 from choritsu.space.axes import LogIntegers
@@ -32,10 +33,11 @@ class OptunaOracle:
 
     A sampler draws from a generator that lives on, which no restart could give back. So a new one is made for each
     suggestion, with a seed drawn from (seed, trial number), and learns from a study that is made of the history: what
-    is completed with its score (the smaller the better), what runs as running, and what failed as failed. Conditions
-    are followed in order. What is believed (`prior`) is tried by the first trial that has the parameter, and the
-    sampler hears of it by what came out. Samplers that learn from notes which they leave with each trial (CMA-ES, NSGA,
-    QMC) are led through all trials once more for that, which takes time in proportion to their number.
+    is completed with its score (the smaller the better), what runs as running, and what failed as failed. With
+    ``pareto=True`` the study has a value for each objective, and not for their sum. Conditions are followed in order.
+    What is believed (`prior`) is tried by the first trial that has the parameter, and the sampler hears of it by what
+    came out. Samplers that learn from notes which they leave with each trial (CMA-ES, NSGA, QMC) are led through all
+    trials once more for that, which takes time in proportion to their number.
 
     The sampler sees each parameter as its place on its axis: the unit interval where it is continuous, else the number
     of its value. Logarithms and steps are taken care of by that, and any value can be chosen.
@@ -72,14 +74,18 @@ class OptunaOracle:
         _check(self._made(0, 0))
 
     def suggest(self, history: History, number: int) -> Decision:
-        """Ask for a combination that was not tried yet; `Done` when none is left."""
+        """Ask for a combination that was not tried yet; `Done` when none is left.
+
+        Raises:
+            ObjectiveError: with ``pareto=True``, for a sampler that knows a single objective only.
+        """
         studied = cache(lambda: self._studied(history))
         leading = _untried_beliefs(history)
 
         def draw(attempt: int) -> dict[str, Any]:
             if attempt >= ASKED:
                 return history.space.assign(lambda parameter: drawn(self.seed, number, parameter, attempt))
-            with quiet():
+            with quiet(), self._suited(history):
                 study = studied()
                 study.sampler = self._made(number, attempt)
                 asked = study.ask()
@@ -96,7 +102,8 @@ class OptunaOracle:
         import optuna
 
         storage = optuna.storages.InMemoryStorage()
-        study = optuna.create_study(storage=storage, direction="minimize", sampler=self._made(0, 0))
+        directions = ["minimize"] * (len(history.objective.parts) if history.objective.pareto else 1)
+        study = optuna.create_study(storage=storage, directions=directions, sampler=self._made(0, 0))
         takes_notes = isinstance(
             study.sampler, optuna.samplers.CmaEsSampler | optuna.samplers.BaseGASampler | optuna.samplers.QMCSampler
         )
@@ -109,6 +116,20 @@ class OptunaOracle:
             else:
                 study.add_trial(told)
         return study
+
+    @contextmanager
+    def _suited(self, history: History) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            # A sampler does not say what it can until it is asked.
+            if not history.objective.pareto or "multi-objective" not in str(error):
+                raise
+            raise ObjectiveError(
+                f"{type(self._made(0, 0)).__name__} knows a single objective, and pareto=True gives it "
+                f"{len(history.objective.parts)}; take NSGAIISampler, TPESampler or GPSampler, or leave pareto=True "
+                "out, which makes their sum small"
+            ) from error
 
     def _made(self, number: int, attempt: int) -> optuna.samplers.BaseSampler:
         with quiet():
@@ -152,22 +173,23 @@ def _relive(study: optuna.Study, storage: Any, told: optuna.trial.FrozenTrial) -
         place = distribution.to_internal_repr(told.params[key])
         storage.set_trial_param(asked._trial_id, key, place, distribution)
     if told.state.is_finished():
-        study.tell(asked, told.value, told.state)
+        study.tell(asked, told.values, told.state)
 
 
 def _told(trial: Trial, history: History, places: Mapping[str, Distribution | None]) -> optuna.trial.FrozenTrial:
     import optuna
 
-    badness = history.objective.badness(trial.score)
-    state, value = optuna.trial.TrialState.FAIL, None
+    metrics = {} if trial.result is None else trial.result.metrics
+    point = history.objective.point(metrics) if history.objective.pareto else (history.objective.badness(trial.score),)
+    state, values = optuna.trial.TrialState.FAIL, None
     if trial.status in (Status.RUNNING, Status.INTERRUPTED):
         state = optuna.trial.TrialState.RUNNING
-    elif trial.status is Status.COMPLETED and math.isfinite(badness):
-        state, value = optuna.trial.TrialState.COMPLETE, badness
+    elif trial.status is Status.COMPLETED and all(map(math.isfinite, point)):
+        state, values = optuna.trial.TrialState.COMPLETE, point
     known = dict(_placed(trial.values, history.space))
     distributions = {key: place for key in known if (place := places[key]) is not None}
     return optuna.trial.create_trial(
-        state=state, value=value, params={key: known[key] for key in distributions}, distributions=distributions
+        state=state, values=values, params={key: known[key] for key in distributions}, distributions=distributions
     )
 
 
