@@ -131,6 +131,16 @@ def test_a_changed_objective_is_told_before_anything_runs(tmp_path):
     assert accepted.history.best.values == {"n": 3}
 
 
+def test_the_command_line_is_there_as_a_module(tmp_path):
+    tuned(tmp_path).search(verbose=0)
+    command = [sys.executable, "-m", "choritsu", "best", str(tmp_path / "search")]
+    assert "x" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command[-1] = str(tmp_path / "nothing")
+    failed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("choritsu: ")
+
+
 def sklearn_tuner(directory, **arguments):
     from sklearn.neighbors import KNeighborsClassifier
 

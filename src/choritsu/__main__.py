@@ -1,0 +1,5 @@
+"""The command line, as ``python -m choritsu``."""
+
+from choritsu.cli import main
+
+main()
