@@ -585,6 +585,34 @@ def test_what_is_stepped_and_loaded(block, wanted):
     assert seen(block) == wanted
 
 
+def in_a_line(start, end, rate=1e-3):
+    one = optimizer(rate)
+    train(one, lrs.LinearLR(one, start_factor=start, end_factor=end, total_iters=2))
+
+
+def in_a_sequence(start, end):
+    one = optimizer(0.01)
+    parts = [lrs.CosineAnnealingLR(one, 2), lrs.LinearLR(one, start_factor=start, end_factor=end, total_iters=2)]
+    train(one, lrs.SequentialLR(one, parts, [2]), 4)
+
+
+LINES = {
+    "rises to the rate": (lambda: in_a_line(1e-4, 1e-3), ["squared_rate"]),
+    "falls from the rate": (lambda: in_a_line(1e-2, 1e-4, 1e-2), ["squared_rate"]),
+    "rises from the rate": (lambda: in_a_line(1e-3, 1.0), []),
+    "falls to the rate": (lambda: in_a_line(1.0, 1e-3), []),
+    "a rate of 1": (lambda: in_a_line(1e-4, 1e-3, 1.0), []),
+    "small": (lambda: in_a_line(1e-2, 1e-3), []),
+    "the end of a sequence": (lambda: in_a_sequence(1e-2, 1e-3), []),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("block", "wanted"), LINES.values(), ids=LINES)
+def test_a_line_between_rates_is_noticed(block, wanted):
+    assert seen(block) == wanted
+
+
 # -- PyTorch: lengths ------------------------------------------------------------------------------
 
 

@@ -64,6 +64,7 @@ class OptunaMirror:
     Every trial is written with what it asked for, the objective at each epoch of its first execution, its score, or
     why it failed. What was done before, also without a mirror, is written first; nothing is written twice. What
     Optuna holds to be over cannot go on there: a trial that Hyperband promotes stands there once for each budget.
+    A trial that a stopper ended counts with what it had reached, and stands there as complete, not as pruned.
 
     Should the storage fail while the search runs, the search goes on without; the next one writes what is missing.
 

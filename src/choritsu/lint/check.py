@@ -17,7 +17,7 @@ from choritsu.lint.names import Call, FunctionNode, collect
 from choritsu.lint.our_rules import check_ours
 from choritsu.lint.sources import Source, UnreadableError, find, parse, read
 from choritsu.lint.steps import check_steps
-from choritsu.lint.torch_rules import check_torch
+from choritsu.lint.torch_rules import check_ends, check_torch
 from choritsu.lint.values import Evaluator
 from choritsu.lint.verdicts import Verdict
 
@@ -164,7 +164,8 @@ def _findings(source: Source) -> Iterator[Finding]:
     names = collect(source.tree)
     evaluator = Evaluator(names)
     for call in names.calls:
-        for verdict in (*check_torch(call, evaluator), *check_keras(call, evaluator), *check_ours(call, evaluator)):
+        checks = (check_torch, check_ends, check_keras, check_ours)
+        for verdict in (verdict for check in checks for verdict in check(call, evaluator)):
             yield from _placed(source, call.node, verdict, _functions_lines(call, names.functions))
     for node, verdict in check_steps(names):
         yield from _placed(source, node, verdict, ())

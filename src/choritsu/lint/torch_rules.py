@@ -57,6 +57,56 @@ def check_torch(call: Call, evaluator: Evaluator) -> Iterator[Verdict]:
         yield _worst([_compounding(curve) for curve in curves])
 
 
+#: The factors that PyTorch's own schedulers take, in their places behind the optimizer.
+_FACTORS = {"LinearLR": ("start_factor", "end_factor"), "ConstantLR": ("factor",)}
+
+
+def check_ends(call: Call, evaluator: Evaluator) -> Iterator[Verdict]:
+    """Judge a call, if it makes a LinearLR or ConstantLR: its ends are factors, and are easily taken for rates.
+
+    Args:
+        call: any call.
+        evaluator: of the same file.
+    """
+    path, name = called(call.node, call.site, evaluator.names)
+    if name not in _FACTORS or not comes_from(path, call.site, evaluator.names, ("torch",)):
+        return
+    words = {word.arg: word.value for word in call.node.keywords}
+    places = list(call.node.args)
+    optimizer = places[0] if places else words.get("optimizer")
+    frame = Frame(call.site)
+    evaluator.fresh()
+    given: dict[str, Quantity] = {}
+    for place, word in enumerate(_FACTORS[name], 1):
+        node = places[place] if len(places) > place else words.get(word)
+        if node is not None:
+            given[word] = evaluator.quantity(node, frame)
+    if optimizer is None or not given:
+        return
+    made = torch_optimizers(optimizer, frame, evaluator)
+    if not made or any(one.hidden or any(rate.number == 1.0 for rate in one.rates) for one in made):
+        return
+    own = [rate for one in made for rate in one.rates]
+    for word, quantity in given.items():
+        shared = quantity.rates & frozenset[str]().union(*(rate.rates for rate in own))
+        if quantity.unit == 1 and shared and (quantity.number is None or quantity.number <= TINY):
+            yield _end_is_a_rate(name, f"{word}={', '.join(sorted(shared))}")
+            return
+    ends = [quantity.known or 0.0 for quantity in given.values() if quantity.literal]
+    # What rises, and only to the rate itself, is no part of a decay.
+    if len(ends) == 2 and 0 < ends[0] < ends[1] <= TINY and ends[1] in {rate.known for rate in own}:
+        yield _end_is_a_rate(name, f"start_factor={number(ends[0])}, end_factor={number(ends[1])}")
+
+
+def _end_is_a_rate(name: str, given: str) -> Verdict:
+    message = (
+        f"{name} multiplies the optimizer's own rate by what it is given, and {given} is a rate: the rate used is "
+    )
+    message += "the product of two rates"
+    fix = "factors, such as start_factor=0.1, end_factor=1.0; or divide by the optimizer's own rate"
+    return Verdict(RATE_FOR_FACTOR, Outcome.mistake, message, fix)
+
+
 def _scheduler(call: Call, evaluator: Evaluator) -> str:
     path, original = called(call.node, call.site, evaluator.names)
     if original == "__init__":

@@ -37,6 +37,7 @@ from choritsu.schedules.guarding.traps import (
     rates_in,
     restarted,
     squared,
+    squared_line,
     two_controllers,
 )
 from choritsu.schedules.patching import patch, unpatch
@@ -81,6 +82,10 @@ def _before(optimizer: Any) -> _Before | None:
 
 def _rates(optimizer: Any) -> list[float]:
     return [float(group["lr"]) for group in optimizer.param_groups]
+
+
+def _bases(optimizer: Any) -> list[float]:
+    return [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
 
 
 def _made(method: Callable[..., None], scheduler: Any, *args: Any, **kwargs: Any) -> None:
@@ -159,6 +164,12 @@ class _Optimizer:
                 begins = one.plan is not None and one.first == 0 and not optimizer.state
                 one.whole = begins and runs_through(sys._getframe(), self.guard.entered)
                 yield from _at_first(one, scheduler, optimizer)
+                # A part of a sequence may well lead on from a small factor to a smaller one.
+                if isinstance(scheduler, schedulers.LinearLR):
+                    found = squared_line(
+                        _bases(optimizer), scheduler.start_factor, scheduler.end_factor, scheduler.total_iters
+                    )
+                    yield from [found] if found is not None else []
                 yield from _too_short_or_long(one.plan, self.guard)
 
     def _side_by_side(self) -> Iterator[Suspicion]:
@@ -317,8 +328,7 @@ def _values(
         return
     if any(is_meant(function) for function in functions):
         return
-    groups = optimizer.param_groups
-    base = max(float(group.get("initial_lr", group["lr"])) for group in groups)
+    base = max(_bases(optimizer))
     found: Suspicion | None = None
     if isinstance(scheduler, schedulers.MultiplicativeLR):
         found = _multiplied(functions, base, name)
@@ -349,7 +359,7 @@ def _scaled(scheduler: Any, functions: list[Any], base: float, name: str, horizo
     # Sorted, so that a rise at the end is seen as one.
     points = sorted(point for values in told for point in values)
     ours = all(map(is_ours, functions))
-    rates = [float(group.get("initial_lr", group["lr"])) for group in scheduler.optimizer.param_groups]
+    rates = _bases(scheduler.optimizer)
     return squared(base, points, name=name, to="to_torch(optimizer)", function=not ours, certain=certain, groups=rates)
 
 

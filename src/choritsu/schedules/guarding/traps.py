@@ -282,6 +282,34 @@ def squared(
     )
 
 
+def squared_line(rates: Sequence[float], start: float, end: float, steps: int) -> Suspicion | None:
+    """Suspect that the ends of PyTorch's `LinearLR` are rates, which begins or ends at that of the optimizer.
+
+    Args:
+        rates: of the optimizer's groups.
+        start: its start_factor.
+        end: its end_factor.
+        steps: its length.
+
+    Example:
+        >>> squared_line([1e-3], 1e-4, 1e-3, 10).numbers
+        {'base': 0.001, 'value': 0.001, 'rate': 1e-06}
+        >>> squared_line([1e-3], 1e-3, 1.0, 10)
+    """
+    top = max(start, end)
+    base = next((rate for rate in rates if math.isclose(top, rate, rel_tol=1e-3)), 0.0)
+    if not 0 < top <= _TINY or not base or max(rates) >= FACTOR:
+        return None
+    return Suspicion(
+        Trap.SQUARED_RATE,
+        f"LinearLR multiplies the optimizer's rate by start_factor={start:.3g} to end_factor={end:.3g}, which look "
+        f"like rates: {base:.3g} × {top:.3g} = {base * top:.3g} is the highest. Divide them by the rate, as in "  # noqa: RUF001
+        f"start_factor={start / base:.3g}, end_factor={end / base:.3g}; or write "
+        f"ct.schedules.Rate.linear({start:.3g}, {end:.3g}, steps={steps}).to_torch(optimizer)",
+        {"base": base, "value": top, "rate": base * top},
+    )
+
+
 #: How far into what a function uses a rate is looked for.
 _DEEP = 3
 _MANY = 100
