@@ -435,7 +435,8 @@ def test_processes_that_share_a_search_repeat_within_the_same_bounds(tmp_path):
     runs = [subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [run.communicate(timeout=60)[0].strip() for run in runs] == ["20", "20"]
     with closing(open_store(tmp_path / "untitled_project")) as store:
-        assert 20 < sum(trial.result.executions for trial in store.history()) <= 30
+        # Each may grant the last one, having read the history before the other did.
+        assert 20 < sum(trial.result.executions for trial in store.history()) <= 30 + 1
 
 
 # -- the policy, a pure function -------------------------------------------------------------------

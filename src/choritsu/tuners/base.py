@@ -8,9 +8,9 @@ import os
 import shutil
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,12 +22,10 @@ from choritsu.earlier import keras_tuner
 from choritsu.errors import (
     ChangedSearchError,
     FatalError,
-    FatalTypeError,
     FatalValueError,
     RedefinedError,
     SpaceError,
     StoreError,
-    did_you_mean,
 )
 from choritsu.executors import Executor, InlineExecutor, ProcessExecutor
 from choritsu.folds import CrossValidation
@@ -54,6 +52,7 @@ from choritsu.trials import (
     Status,
     as_objective,
 )
+from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored
 from choritsu.views import OracleView, TrialView, summarize
 from choritsu.work import Perform, describe, perform
 
@@ -144,7 +143,7 @@ class Tuner:
         pareto: bool = False,
         **limits: Any,
     ) -> None:
-        _check_limits(type(self), limits, complete=isinstance(oracle, OracleSettings))
+        check_limits(type(self), limits, complete=isinstance(oracle, OracleSettings))
         self._settings = oracle if isinstance(oracle, OracleSettings) else settings_for(oracle, **limits)
         if hypermodel is not None:
             training.check_hypermodel(hypermodel)
@@ -152,7 +151,7 @@ class Tuner:
             raise TypeError("there is nothing to tune: give hypermodel=..., or override run_trial(self, trial, ...)")
         if isinstance(keep_best_models, bool) or not isinstance(keep_best_models, int) or keep_best_models < 1:
             raise ValueError(f"keep_best_models must be an integer of at least 1, got {keep_best_models!r}")
-        _check_overrides(type(self))
+        check_overrides(type(self))
         self._tuned = hypermodel
         self.hypermodel = as_hypermodel(hypermodel)
         self.objective: Objective = as_objective(self._settings.objective, pareto)
@@ -172,7 +171,7 @@ class Tuner:
         self._stopper = stopper
         self._enqueued: list[dict[str, Any]] = []
         self._running: dict[int, RunningTrial] = {}
-        self._notes = list(_ignored(os.environ))
+        self._notes = list(ignored(os.environ))
         self.project_dir = str(project_place(directory, project_name))
         if store is not None and overwrite:
             raise ValueError("overwrite=True deletes search.db; with store=..., empty the store yourself")
@@ -389,11 +388,12 @@ class Tuner:
             StoreError: when the store cannot be written; what it holds is kept, and running again goes on.
         """
         if not training.is_hypermodel(self._tuned) and type(self).run_trial is Tuner.run_trial:
-            _check_words(fit_kwargs)
+            own = inspect.signature(Tuner.search).parameters.values()
+            check_words(fit_kwargs, [item.name for item in own if item.kind is item.KEYWORD_ONLY])
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
         if not isinstance(mirror, Mirror | None):
             raise TypeError(f'mirror must be such as OptunaMirror("sqlite:///study.db", "name"), got {mirror!r}')
-        _check_budgets(time_limit=time_limit, max_epochs_total=max_epochs_total, patience=patience)
+        check_budgets(time_limit=time_limit, max_epochs_total=max_epochs_total, patience=patience)
         plan = replace(self._plan(), max_epochs_total=max_epochs_total, patience=patience)
         budgets = plan.oracle.max_epochs if isinstance(plan.oracle, Budgeted) else None
         notes = [*self._notes, *self._surroundings()]
@@ -802,30 +802,6 @@ def project_place(directory: str | os.PathLike[str] | None, project_name: str | 
     return Path(directory or ".") / (project_name or "untitled_project")
 
 
-def _check_limits(tuner: type[Tuner], limits: Mapping[str, Any], *, complete: bool) -> None:
-    """Refuse arguments that neither the tuner takes nor, unless its settings are complete, its oracle."""
-    own = {field.name for field in fields(OracleSettings)} - {"name", "make"}
-    unknown = sorted(set(limits) - (set() if complete else own))
-    if not unknown:
-        return
-    signatures = [inspect.signature(vars(kind)["__init__"]) for kind in tuner.__mro__[:-1] if "__init__" in vars(kind)]
-    taken = {name for signature in signatures for name in signature.parameters} | (set() if complete else own)
-    hint = did_you_mean(unknown[0], sorted(taken - {"self", "kwargs", "limits"}))
-    if complete and unknown[0] in own - taken:
-        hint = f"; give it to the oracle, as in RandomSearchOracle({unknown[0]}={limits[unknown[0]]!r})"
-    raise TypeError(f"{tuner.__name__} takes no argument {', '.join(unknown)}{hint}")
-
-
-def _ignored(environment: Mapping[str, str]) -> Iterator[str]:
-    """Say that Keras Tuner's way of sharing a search is not taken."""
-    told = [name for name in ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP") if environment.get(name)]
-    if told:
-        yield (
-            f"ignores {' and '.join(told)}: all runs of a script on one directory share the work by themselves, "
-            "without a chief"
-        )
-
-
 def _holds_something(history: History) -> bool:
     return not history or bool(history.having(Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED))
 
@@ -839,47 +815,6 @@ def _warn_of_none(history: History) -> None:
             f"with: {failed[-1].message}",
             stacklevel=3,
         )
-
-
-#: Methods of Keras Tuner's that its users override, and what to override here.
-UNCALLED = {
-    "_build_and_fit_model": "run_trial, or fit of a HyperModel,",
-    "_build_hypermodel": "build of a HyperModel",
-    "_try_build": "build of a HyperModel",
-    "_populate_initial_space": "declare_hyperparameters of a HyperModel",
-    "_deepcopy_callbacks": "__deepcopy__ of the callback, or give callbacks=lambda: [...],",
-    "_configure_tensorboard_dir": "on_trial_begin",
-    "pre_create_trial": "on_trial_begin",
-}
-
-
-def _check_overrides(kind: type[Tuner]) -> None:
-    """Refuse a subclass that overrides what is never called: its code would silently not run."""
-    for name, instead in UNCALLED.items():
-        if hasattr(kind, name):
-            raise TypeError(f"{kind.__name__} defines {name}, which is never called here; override {instead} instead")
-
-
-#: What other libraries call arguments of `search`.
-ELSEWHERE = {"timeout": "time_limit", "time_budget_s": "time_limit", "n_jobs": "workers", "num_workers": "workers"}
-
-
-def _check_words(words: Iterable[str]) -> None:
-    """Refuse a misspelled argument of `search`, which would be taken for one of ``model.fit``."""
-    own = [name for name in inspect.signature(Tuner.search).parameters if not name.startswith(("self", "fit_"))]
-    for word in words:
-        close = [] if word in training.FIT else difflib.get_close_matches(word, [*own, *training.FIT], 1)
-        meant = ELSEWHERE.get(word) or next(iter(close), None)
-        if meant is not None:
-            raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")
-
-
-def _check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:
-    if time_limit is not None and (not isinstance(time_limit, int | float) or not time_limit > 0):
-        raise ValueError(f"time_limit is a number of seconds above 0, got {time_limit!r}")
-    for name, value in (("max_epochs_total", max_epochs_total), ("patience", patience)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
 
 
 def _space_of(hyperparameters: Any) -> Space:

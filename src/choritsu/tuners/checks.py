@@ -1,0 +1,82 @@
+"""What a tuner refuses at the door, and what it says it ignores."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from choritsu.errors import FatalTypeError, did_you_mean
+from choritsu.oracles import OracleSettings
+from choritsu.training import FIT
+
+#: Methods of Keras Tuner's that its users override, and what to override here.
+UNCALLED = {
+    "_build_and_fit_model": "run_trial, or fit of a HyperModel,",
+    "_build_hypermodel": "build of a HyperModel",
+    "_try_build": "build of a HyperModel",
+    "_populate_initial_space": "declare_hyperparameters of a HyperModel",
+    "_deepcopy_callbacks": "__deepcopy__ of the callback, or give callbacks=lambda: [...],",
+    "_configure_tensorboard_dir": "on_trial_begin",
+    "pre_create_trial": "on_trial_begin",
+}
+
+#: What other libraries call arguments of ``search``.
+ELSEWHERE = {"timeout": "time_limit", "time_budget_s": "time_limit", "n_jobs": "workers", "num_workers": "workers"}
+
+
+def check_limits(tuner: type, limits: Mapping[str, Any], *, complete: bool) -> None:
+    """Refuse arguments that neither the tuner takes nor, unless its settings are complete, its oracle."""
+    own = {field.name for field in fields(OracleSettings)} - {"name", "make"}
+    unknown = sorted(set(limits) - (set() if complete else own))
+    if not unknown:
+        return
+    signatures = [inspect.signature(vars(kind)["__init__"]) for kind in tuner.__mro__[:-1] if "__init__" in vars(kind)]
+    taken = {name for signature in signatures for name in signature.parameters} | (set() if complete else own)
+    hint = did_you_mean(unknown[0], sorted(taken - {"self", "kwargs", "limits"}))
+    if complete and unknown[0] in own - taken:
+        hint = f"; give it to the oracle, as in RandomSearchOracle({unknown[0]}={limits[unknown[0]]!r})"
+    raise TypeError(f"{tuner.__name__} takes no argument {', '.join(unknown)}{hint}")
+
+
+def check_overrides(tuner: type) -> None:
+    """Refuse a subclass that overrides what is never called: its code would silently not run."""
+    for name, instead in UNCALLED.items():
+        if hasattr(tuner, name):
+            raise TypeError(f"{tuner.__name__} defines {name}, which is never called here; override {instead} instead")
+
+
+def check_words(words: Iterable[str], own: Iterable[str]) -> None:
+    """Refuse a misspelled argument of ``search``, which would be taken for one of ``model.fit``.
+
+    Args:
+        words: the arguments given besides those of its own.
+        own: its own.
+    """
+    known = [*own, *FIT]
+    for word in words:
+        close = [] if word in known else difflib.get_close_matches(word, known, 1)
+        meant = ELSEWHERE.get(word) or next(iter(close), None)
+        if meant is not None:
+            raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")
+
+
+def check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:
+    """Refuse budgets that make no sense."""
+    if time_limit is not None and (not isinstance(time_limit, int | float) or not time_limit > 0):
+        raise ValueError(f"time_limit is a number of seconds above 0, got {time_limit!r}")
+    for name, value in (("max_epochs_total", max_epochs_total), ("patience", patience)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+
+
+def ignored(environment: Mapping[str, str]) -> Iterator[str]:
+    """Say that Keras Tuner's way of sharing a search is not taken."""
+    told = [name for name in ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP") if environment.get(name)]
+    if told:
+        yield (
+            f"ignores {' and '.join(told)}: all runs of a script on one directory share the work by themselves, "
+            "without a chief"
+        )
