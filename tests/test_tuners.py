@@ -633,3 +633,17 @@ def test_a_function_that_contradicts_itself_fails_its_trials_and_stops_nothing(t
     assert all("units" in trial.message for trial in tuner.history.having(Status.FAILED))
     # The script has not changed, and is not told that it has.
     assert len(tuned(tmp_path, layered, max_trials=6).history) == 6
+
+
+def test_models_of_a_function_that_trains_by_itself_are_asked_for_without_keras(tmp_path):
+    script = f"""
+import sys, choritsu as ct
+tuner = ct.RandomSearch(lambda hp: hp.Float("x", 0, 1), max_trials=1, directory={str(tmp_path)!r})
+tuner.search(verbose=0)
+try:
+    tuner.get_best_models()
+except FileNotFoundError as error:
+    print("no weights of trial 0000 are kept" in str(error), "keras" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "False"]

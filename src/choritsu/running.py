@@ -24,6 +24,8 @@ Clock: TypeAlias = Callable[[], float]
 
 #: The best epoch's state of a function that trains by itself, in a trial's directory.
 BEST = "best.safetensors"
+#: The best epoch's weights of a Keras model there, and what is needed to build it.
+WEIGHTS, BUILD = "checkpoint.weights.h5", "build_config.json"
 
 
 class PausedError(BaseException):

@@ -16,7 +16,7 @@ from choritsu.folds import CrossValidation, take
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hypermodel import HyperModel
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import PausedError, RunningTrial
+from choritsu.running import WEIGHTS, PausedError, RunningTrial
 from choritsu.schedules.guarding import guard
 from choritsu.space import Parameter
 from choritsu.trials import Objective
@@ -466,13 +466,14 @@ def look(hypermodel: Any, hp: HyperParameters, compilation: Callable[[], Compile
         return False
 
 
-def rebuilt(hypermodel: Any, hp: HyperParameters, directory: Path, compilation: Compile) -> Any:
+def rebuilt(hypermodel: Any, hp: HyperParameters, directory: Path, compilation: Callable[[], Compile]) -> Any:
     """Build a trial's model again and load its best weights."""
-    keras = _keras()
-    if not (directory / keras.WEIGHTS).exists():
-        raise FileNotFoundError(directory / keras.WEIGHTS)
+    if not (directory / WEIGHTS).exists():
+        # Known before Keras is imported, which a function that trains by itself may do without.
+        raise FileNotFoundError(directory / WEIGHTS)
+    keras, options = _keras(), compilation()
     make = (lambda hp: built(hypermodel, hp)) if is_hypermodel(hypermodel) else hypermodel
-    model = keras.build(make, hp, compilation)
-    with compilation.scope():
+    model = keras.build(make, hp, options)
+    with options.scope():
         keras.load_weights(model, directory)
     return model

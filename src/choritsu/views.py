@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import RunningTrial
+from choritsu.running import WEIGHTS, RunningTrial
 from choritsu.space import Space
 from choritsu.stores import Identity, Store
 from choritsu.trials import History, Objective, Report, Status, Trial
@@ -43,7 +43,7 @@ def summarize(store: Store, directory: str) -> Summary:
 
 
 def _sizes(directory: Path) -> Iterator[int]:
-    for file in directory.glob("trials/*/checkpoint.weights.h5"):
+    for file in directory.glob(f"trials/*/{WEIGHTS}"):
         # A running search may delete it meanwhile.
         with suppress(OSError):
             yield file.stat().st_size

@@ -18,12 +18,9 @@ from choritsu.errors import FailedTrialError, FatalTypeError, FatalValueError, R
 from choritsu.frameworks.keras_state import Resumption, caller_list
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import RunningTrial, as_number
+from choritsu.running import BUILD, WEIGHTS, RunningTrial, as_number
 from choritsu.schedules.keras import rate_in_use
 from choritsu.trials import RATE, Objective, missing, result_of
-
-WEIGHTS = "checkpoint.weights.h5"
-BUILD = "build_config.json"
 
 
 @dataclass(frozen=True)

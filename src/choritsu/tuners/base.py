@@ -36,7 +36,7 @@ from choritsu.hyperparameters import HyperParameters
 from choritsu.mirrors import Mirror
 from choritsu.oracles import Budgeted, Oracle, OracleSettings, Precedents, Stopper, settings_for
 from choritsu.racing import RACED
-from choritsu.running import BEST, RunningTrial
+from choritsu.running import BEST, BUILD, WEIGHTS, RunningTrial
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Parameter, Space, plain
 from choritsu.stores import Identity, Store, load_checkpoint, open_store, remove_store
@@ -663,7 +663,7 @@ class Tuner:
         """
         hp = HyperParameters.of(self._store.history()[int(trial.trial_id)].values, self._store.history().space)
         try:
-            return training.rebuilt(self._tuned, hp, Path(self.get_trial_dir(trial.trial_id)), self._compilation())
+            return training.rebuilt(self._tuned, hp, Path(self.get_trial_dir(trial.trial_id)), self._compilation)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"no weights of trial {trial.trial_id} are kept: either it was trained by a function of your own, "
@@ -791,7 +791,7 @@ class Tuner:
                 torn.unlink(missing_ok=True)
             if directory.name in kept:
                 continue
-            for name in ("checkpoint.weights.h5", "build_config.json", BEST):
+            for name in (WEIGHTS, BUILD, BEST):
                 (directory / name).unlink(missing_ok=True)
             with suppress(OSError):  # It holds something else, or another process was quicker.
                 directory.rmdir()
