@@ -24,7 +24,7 @@ from choritsu.oracles.bayesian.surrogate import Surrogate
 from choritsu.space import Boolean, Choice, Condition, Float, Int, Space, drawn
 from choritsu.testing.oracles import SPACES, misfit, same
 from choritsu.testing.virtual import curves, run_search
-from choritsu.trials import Claimed, Failed, Finished, History, Objective, Result, Rung, Status, Trial
+from choritsu.trials import Claimed, Failed, Finished, Grew, History, Objective, Result, Rung, Status, Trial
 
 from .strategies import spaces
 
@@ -598,3 +598,15 @@ def test_points_lead_back_to_their_combinations(space, seed):
         values = encoding.values(point)
         assert misfit(values, space) == ""
         np.testing.assert_allclose(encoding.points([values])[0], point, atol=1e-6)
+
+
+@pytest.mark.parametrize(("prior", "decision"), [("c", Wait), (None, Start)])
+def test_what_is_believed_is_not_tried_twice_by_those_who_look_around(prior, decision):
+    choice = Choice("m", ("a", "b", "c")) if prior is None else Choice("m", ("a", "b", "c"), prior=prior)
+    # The first trial was begun without knowing of the choice, and tries what is believed; nobody is told of it.
+    history = History(Space(), LOSS).after(Claimed(0, 0, {})).after(Grew(0, (choice,)))
+    for seed in range(5):
+        suggested = BayesianOptimization(seed=seed).suggest(history, 1)
+        assert isinstance(suggested, decision)
+        if prior is None:
+            assert suggested.values != history.space.assign(lambda item, seed=seed: drawn(seed, 0, item))

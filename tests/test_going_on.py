@@ -673,3 +673,32 @@ def test_epochs_that_are_used_up_are_used_up(tmp_path):
         tuner = ct.RandomSearch(train, "loss", max_trials=5, seed=0, directory=tmp_path)
         tuner.search(max_epochs_total=6, verbose=0)
         assert tuner.summary.epochs == 6
+
+
+def test_a_loop_that_an_error_has_left_may_begin_again(tmp_path):
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        place = random.Random(0)
+        for fails in (True, False):
+            with suppress(MemoryError):
+                for epoch in trial.epochs(3, state={"random": place}):
+                    if epoch == 1 and fails:
+                        raise MemoryError
+                    trial.report(loss=1.0)
+
+    tuner = ct.RandomSearch(train, "loss", max_trials=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert tuner.history[0].result.epochs == 3
+
+
+def test_executions_counted_within_an_epoch_are_told_apart(tmp_path):
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for _ in trial.epochs(2):
+            for execution in range(3):
+                trial.execution = execution
+                trial.report(loss=1.0)
+
+    tuner = ct.RandomSearch(train, "loss", max_trials=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert (tuner.history[0].result.executions, tuner.history[0].result.epochs) == (3, 6)

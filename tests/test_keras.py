@@ -1040,6 +1040,32 @@ class TestBestModels:
         measured = tuner.get_best_models()[0].evaluate(digits.x_val, digits.y_val, verbose=0)[0]
         assert measured == pytest.approx(tuner.history.best.score, rel=1e-5)
 
+    def test_callbacks_and_models_of_ones_own_may_tell_the_objective_late(self, tmp_path, digits):
+        def told_at_last(epoch, logs):
+            if epoch == 1:
+                logs["margin"] = 0.25
+
+        class Scored(keras.Sequential):
+            def fit(self, *args, **kwargs):
+                super().fit(*args, **kwargs)
+                return {"margin": 0.25}
+
+        def built(kind):
+            def build(hp):
+                hp.Float("rate", 1e-3, 1e-1)
+                model = kind([keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)])
+                model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+                return model
+
+            return build
+
+        late = keras.callbacks.LambdaCallback(on_epoch_end=told_at_last)
+        for name, kind, callbacks in (("callback", keras.Sequential, lambda: [late]), ("fit", Scored, None)):
+            goal = ct.Objective("margin", "max")
+            tuner = ct.RandomSearch(built(kind), goal, max_trials=1, directory=tmp_path, project_name=name)
+            tuner.search(digits.x, digits.y, epochs=2, callbacks=callbacks, verbose=0)
+            assert (tuner.history[0].message, tuner.history[0].score) == ("", 0.25)
+
     def test_there_are_none_before_the_search(self, tmp_path):
         tuner = ct.RandomSearch(by_rate, objective="val_loss", directory=tmp_path)
         assert tuner.get_best_models() == []

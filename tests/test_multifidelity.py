@@ -997,3 +997,12 @@ def test_a_function_that_heeds_no_budget_is_told_so(tmp_path, function):
     with pytest.warns(UserWarning, match="Hyperband has given a trial . epochs in all, and it has reported .: "):
         tuner.search(verbose=0)
     assert all(trial.values for trial in tuner.history)
+
+
+def test_a_function_that_reads_its_budget_is_believed(tmp_path):
+    def heeding(hp, trial):
+        return hp.Float("x", 0, 1) / trial.until
+
+    tuner = ct.Hyperband(heeding, "loss", max_epochs=9, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert len(tuner.history) == 17

@@ -572,7 +572,7 @@ def test_metrics_have_keras_tuners_methods(tmp_path):
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("timeout", "time_limit"), ("n_jobs", "workers"), ("epoch", "epochs"), ("time_limits", "time_limit")],
+    [("timeout", "time_limit"), ("n_jobs", "workers"), ("patienc", "patience"), ("time_limits", "time_limit")],
 )
 def test_a_misspelled_argument_of_search_is_refused(tmp_path, word, meant):
     tuner = tuned(tmp_path)
@@ -590,6 +590,31 @@ def test_an_objective_that_seems_misspelled_is_told_of_at_the_first_epoch(tmp_pa
     tuner = ct.RandomSearch(train, "val_accuracy", max_trials=1, directory=tmp_path)
     with pytest.warns(UserWarning, match="without the objective 'val_accuracy'; is it 'val_acc' that is meant"):
         tuner.search(verbose=0)
+
+
+def test_who_trains_by_a_method_of_ones_own_may_have_helpers_of_any_name(tmp_path):
+    class Mine(ct.RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            return self._build_and_fit_model(trial)
+
+        def _build_and_fit_model(self, trial):
+            return parabola(trial.hyperparameters)
+
+    tuner = Mine(parabola, max_trials=2, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert len(tuner.history.completed) == 2
+
+
+def test_what_an_overridden_run_trial_changes_counts(tmp_path):
+    class Penalised(ct.RandomSearch):
+        def run_trial(self, trial, *args, **kwargs):
+            gave = super().run_trial(trial, *args, **kwargs)
+            gave[0]["loss"] += 100.0
+            return gave
+
+    tuner = Penalised(lambda hp: {"loss": hp.Float("x", 0, 1)}, "loss", max_trials=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert tuner.history.best.score == 100.0 + tuner.history.best.values["x"]
 
 
 def test_who_validates_now_and_then_is_not_doubted(tmp_path):

@@ -388,10 +388,7 @@ class HyperParameters:
             28
         """
         full = self._prefix + name
-        active = [item for item in self._known.named(full) if item.is_active(self.values)]
-        if full in self._given and full not in self._asked and active:
-            # What is read counts as asked for: the trial depends on it.
-            return self.ask(active[0])
+        self._read(full)
         if full in self.values:
             return self.values[full]
         if any(parameter.name == full for parameter in self._met.values()):
@@ -529,15 +526,21 @@ class HyperParameters:
         ]
         if not certain or any(_may_be(parameter, value) for parameter in certain for value in wanted):
             return
+        # An integer may have more values than can be listed.
+        listed = [certain[0].start] if isinstance(certain[0], Int | Float) else certain[0].listed()
+        types = {type(value) for value in listed}
+        hint = "" if isinstance(certain[0], Int | Float) else did_you_mean(repr(wanted[0]), map(repr, listed))
+        if isinstance(certain[0], Fixed) or (not hint and all(type(value) in types for value in wanted)):
+            # Whose range was narrowed keeps a branch that is dead for now.
+            return
         if wanted == (None,):
             raise SpaceError(
                 f"{name!r} is never None: say for which of its values the others exist, parent_values=[...]; "
                 f"it is {certain[0].definition}"
             )
-        numeric = isinstance(certain[0], Int | Float)
         raise SpaceError(
             f"{name!r} is {certain[0].definition}, and never {' or '.join(map(repr, wanted))}, so that nothing can "
-            f"depend on that{did_you_mean(repr(wanted[0]), [] if numeric else map(repr, certain[0].listed()))}"
+            f"depend on that{hint}"
         )
 
     def _ask(
@@ -598,6 +601,15 @@ class HyperParameters:
             self._foreseeing = False
             given = self._given
             self.values = {name: item for name, item in self.values.items() if given.get(name, UNSAID) is not item}
+
+    def _read(self, name: str) -> None:
+        """Ask for what was given and is read before it is asked for, its parents first: the trial depends on it."""
+        if name in self._given and name not in self._asked:
+            given = {**self._given, **self.values}
+            for parameter in [item for item in self._known.named(name) if item.is_active(given)][:1]:
+                for condition in parameter.conditions:
+                    self._read(condition.name)
+                self.ask(parameter)
 
     def _fixed(self, parameter: Parameter) -> Any:
         self._untuned.add(parameter.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import operator
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ Clock: TypeAlias = Callable[[], float]
 BEST = "best.safetensors"
 #: The best epoch's weights of a Keras model there, and what is needed to build it.
 WEIGHTS, BUILD = "checkpoint.weights.h5", "build_config.json"
+
+
+#: What says on which data a metric was measured.
+SPLIT = re.compile(r"^(train|training|val|valid|validation|test|eval)[_/]")
 
 
 class PausedError(BaseException):
@@ -103,7 +108,7 @@ class RunningTrial:
         number: the trial's number, from 0.
         hyperparameters: the `hp` that answers with this trial's values.
         attempt: how many times the trial was begun before.
-        until: after how many epochs, counted from its very beginning, it pauses; None for never.
+        budget: what `until` gives, for whom it does not matter that somebody has looked.
         horizon: how many epochs its schedules are made for; None where the training itself says it.
         executions: how often it is to have been trained in all, by this attempt; None for as often as all.
         stopped: whether it is to end here, what it has reached being its result.
@@ -128,7 +133,7 @@ class RunningTrial:
         self.objective = job.objective
         self.execution = 0
         self.reports: list[Report] = []
-        self.until = job.until
+        self.budget = job.until
         self.horizon = job.horizon
         self.executions = job.executions
         self.stopped = False
@@ -147,8 +152,15 @@ class RunningTrial:
         self._keepers: dict[int, Keeper] = {}
         self._resumable = False
         self._looped: set[int] = set()
-        self._told_this_epoch: bool | None = None
+        #: In a round of `epochs`, how many reports there were before it.
+        self._told_before: int | None = None
         self._concluded: dict[int, Any] = {}
+
+    @property
+    def until(self) -> int | None:
+        """After how many epochs, counted from its very beginning, it pauses; None for never."""
+        self.paced = True
+        return self.budget
 
     @property
     def trial_id(self) -> str:
@@ -210,8 +222,8 @@ class RunningTrial:
 
         Raises:
             TypeError: when a metric is not a number, or the epoch not a whole one.
-            ValueError: when nothing is told, or the epoch was told already, also by an earlier call in the same round
-                of `epochs`.
+            ValueError: when nothing is told, or the epoch was told already, also with other metrics by an earlier call
+                in the same round of `epochs`.
 
         Example:
             >>> def train(hp, trial):
@@ -220,14 +232,10 @@ class RunningTrial:
         """
         if metrics is not None and not isinstance(metrics, Mapping):
             raise TypeError(f"report takes metrics by name, such as report(val_loss=0.3), got {metrics!r}")
-        if self._told_this_epoch and epoch is None:
-            raise ValueError(
-                f"epoch {self.next_epoch - 1} was reported already; tell all that is known of it at once, "
-                "as in report(loss=0.2, val_loss=0.3)"
-            )
-        if self._told_this_epoch is not None:
-            self._told_this_epoch = True
-        self._report({**(metrics or {}), **named}, epoch)
+        told = {**(metrics or {}), **named}
+        if epoch is None:
+            self._check_round(told)
+        self._report(told, epoch)
         if self.pausing and not self._resumable:
             # Nothing of it can be kept: the sooner it ends, the less is trained in vain.
             raise PausedError
@@ -256,11 +264,21 @@ class RunningTrial:
             case Continue():
                 pass
 
+    def _check_round(self, told: Mapping[str, Any]) -> None:
+        """Refuse other metrics of the same epoch: they would be held to be those of the next."""
+        this_round = [] if self._told_before is None else self.reports[self._told_before :]
+        before = [report for report in this_round if report.execution == self.execution]
+        if before and not any(name in report.metrics for report in before for name in told):
+            raise ValueError(
+                f"epoch {before[-1].epoch} was reported already; tell all that is known of it at once, "
+                "as in report(loss=0.2, val_loss=0.3)"
+            )
+
     def _doubt_objective(self, told: Mapping[str, float]) -> None:
         """Say at the first epoch that the objective seems to be misspelled; it may yet come with a later one."""
         for part in self.objective.measured:
             # Who reports the loss of every epoch may measure the val_loss of some.
-            others = [name for name in told if not name.endswith(part.name) and not part.name.endswith(name)]
+            others = [name for name in told if SPLIT.sub("", name) != SPLIT.sub("", part.name)]
             close = None if part.name in told else part.suggestion(others)
             if close is not None:
                 warnings.warn(
@@ -321,15 +339,15 @@ class RunningTrial:
         if state is not None and progress.state is not None:
             with self.stretching():
                 put_back(state, progress.state)
-        last = count if self.until is None else min(count, self.until)
+        last = count if self.budget is None else min(count, self.budget)
         for epoch in range(progress.epochs, last):
             self._seed(self.epoch_seed(epoch))
             told = len(self.reports)
-            self._told_this_epoch = False
+            self._told_before = told
             try:
                 yield epoch
             finally:
-                self._told_this_epoch = None
+                self._told_before = None
             if state is not None:
                 if any(self._leads(report) for report in self.reports[told:]):
                     self.keep_best(taken(state))
@@ -340,6 +358,8 @@ class RunningTrial:
                 return
             if self.pausing:
                 raise PausedError
+        if state is not None:
+            self._looped.add(self.execution)
         self.cut = self.leaves_off(last, complete=last == count)
 
     def _check_state(self, state: Any) -> None:
@@ -354,7 +374,6 @@ class RunningTrial:
                 "count the epochs of all its phases in one loop, as in `for epoch in trial.epochs(pretrain + finetune, "
                 "state=...)`; of several folds only those without a state can be counted one after the other"
             )
-        self._looped.add(self.execution)
         # Before an epoch is trained in vain.
         taken(state)
 
@@ -392,7 +411,7 @@ class RunningTrial:
             complete: whether the training was to be no longer. Where schedules are made for the epochs given so far,
                 trainings are too, and a promoted one is to be longer.
         """
-        if self.until is None or epochs < self.until:
+        if self.budget is None or epochs < self.budget:
             return False
         return not complete or self._is_as_long_as_its_schedules
 
@@ -406,7 +425,7 @@ class RunningTrial:
 
     @property
     def _is_as_long_as_its_schedules(self) -> bool:
-        return self.until is not None and self.until == self.horizon
+        return self.budget is not None and self.budget == self.horizon
 
     def end_execution(self) -> None:
         """Note that nothing of this execution is left to train, should the trial be taken up again."""
@@ -477,10 +496,12 @@ class RunningTrial:
         Raises:
             TypeError: for anything else, or None without a report.
         """
-        if returned is not None and self._concluded.get(self.execution) is returned:
-            # An overridden run_trial hands on what the training gave.
-            return False
-        self._concluded[self.execution] = returned
+        if returned is not None and self.execution in self._concluded:
+            given, told = self._concluded[self.execution]
+            if returned is given and returned == told:
+                # An overridden run_trial hands on what the training gave, as it was.
+                return False
+        self._concluded[self.execution] = returned, dict(returned) if isinstance(returned, Mapping) else returned
         reported = [report for report in self.reports if report.execution == self.execution]
         match returned:
             case None:

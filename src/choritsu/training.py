@@ -293,7 +293,7 @@ def train(
             if trial.stopped or trial.cut:
                 watch.cut_short()
         # Where the trial may be taken up once more, it is known to have been trained so far.
-        more = trial.until is not None or execution + 1 < count
+        more = trial.budget is not None or execution + 1 < count
         if (repeats.as_needed and not trial.taken) or (more and not trial.cut and not trial.stopped):
             trial.end_execution()
         if trial.stopped:

@@ -332,8 +332,9 @@ def train_once(
         trial, [x, kwargs.get("validation_data")], lambda model: _build_again(model, {"config": None, "inputs": inputs})
     )
     callbacks = copied_callbacks(kwargs.pop("callbacks", None))
-    # Callbacks of the user's own may add metrics to some epochs, as what `fit` returns may to the last.
-    recorder = Recorder(trial, options, hooks, resumption, inputs, complete and all(map(_is_keras_own, callbacks)))
+    # Callbacks of the user's own may add metrics to some epochs, as what their `fit` returns may to the last.
+    complete = complete and all(map(_is_keras_own, [type(model).fit, *map(type, callbacks)]))
+    recorder = Recorder(trial, options, hooks, resumption, inputs, complete)
     _separate_logs(callbacks, trial)
     kwargs["callbacks"] = [Opening(recorder, resumption), *callbacks, recorder]
     try:
@@ -358,8 +359,9 @@ def _takes_epochs(fit: Callable[..., Any]) -> bool:
     return "epochs" in parameters or any(item.kind is item.VAR_KEYWORD for item in parameters.values())
 
 
-def _is_keras_own(callback: Any) -> bool:
-    return type(callback).__module__.partition(".")[0] == "keras"
+def _is_keras_own(thing: Any) -> bool:
+    """Tell whether a class or method holds nothing of its user's."""
+    return thing is not keras.callbacks.LambdaCallback and thing.__module__.partition(".")[0] == "keras"
 
 
 def prepared(trial: RunningTrial) -> None:

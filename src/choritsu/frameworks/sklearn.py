@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from choritsu.chance import derive
 from choritsu.errors import FatalTypeError, FatalValueError
 from choritsu.folds import length, take
 from choritsu.frameworks.seeding import seed_everything
@@ -81,7 +82,9 @@ def _scorer_named(scoring: Any) -> str:
 
 def _lasting(thing: Any) -> str:
     """Write something without its place in memory, which is another one in every process."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
+    # Folds that are listed may be of millions.
+    return text if len(text) <= 200 else f"{text[:100]} … ({derive(0, text):08x})"
 
 
 def as_metrics(metrics: Any) -> tuple[Callable[[Any, Any], float], ...]:

@@ -61,7 +61,8 @@ def first_untried(history: History, draw: Callable[[int], dict[str, Any]], seed:
         when every combination was tried.
     """
     first = [trial.number for trial in _lookers(history)]
-    if first and not len(history.space):
+    if first and (not len(history.space) or any(parameter.has_prior for parameter in history.space)):
+        # Nothing is known of them; or they may have tried what is believed, as some oracles have it.
         return Wait()
     tried = history.tried
     if first:

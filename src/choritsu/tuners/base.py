@@ -151,7 +151,7 @@ class Tuner:
             raise TypeError("there is nothing to tune: give hypermodel=..., or override run_trial(self, trial, ...)")
         if isinstance(keep_best_models, bool) or not isinstance(keep_best_models, int) or keep_best_models < 1:
             raise ValueError(f"keep_best_models must be an integer of at least 1, got {keep_best_models!r}")
-        check_overrides(type(self))
+        check_overrides(type(self), trains=type(self).run_trial is not Tuner.run_trial)
         self._tuned = hypermodel
         self.hypermodel = as_hypermodel(hypermodel)
         self.objective: Objective = as_objective(self._settings.objective, pareto)
@@ -525,9 +525,9 @@ class Tuner:
     def _check_pace(self, trial: RunningTrial) -> None:
         """Say that trials are compared that were trained otherwise than the oracle wanted."""
         told = max((report.epoch + 1 for report in trial.reports), default=0)
-        if trial.until is not None and not trial.paced and told != trial.until:
+        if trial.budget is not None and not trial.paced and not trial.stopped and told != trial.budget:
             warnings.warn(
-                f"{self._settings.name} has given a trial {trial.until} epochs in all, and it has reported {told}: "
+                f"{self._settings.name} has given a trial {trial.budget} epochs in all, and it has reported {told}: "
                 "what it trains beyond is in vain, and with less it is compared unfairly; count by `for epoch in "
                 "trial.epochs(state=...)`, or train up to epoch trial.until",
                 stacklevel=1,

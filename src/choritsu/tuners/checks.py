@@ -24,7 +24,7 @@ UNCALLED = {
 }
 
 #: What other libraries call arguments of ``search``.
-ELSEWHERE = {"timeout": "time_limit", "time_budget_s": "time_limit", "n_jobs": "workers", "num_workers": "workers"}
+ELSEWHERE = {"timeout": "time_limit", "time_budget_s": "time_limit", "n_jobs": "workers"}
 
 
 def check_limits(tuner: type, limits: Mapping[str, Any], *, complete: bool) -> None:
@@ -41,10 +41,15 @@ def check_limits(tuner: type, limits: Mapping[str, Any], *, complete: bool) -> N
     raise TypeError(f"{tuner.__name__} takes no argument {', '.join(unknown)}{hint}")
 
 
-def check_overrides(tuner: type) -> None:
-    """Refuse a subclass that overrides what is never called: its code would silently not run."""
+def check_overrides(tuner: type, *, trains: bool) -> None:
+    """Refuse a subclass that overrides what is never called: its code would silently not run.
+
+    Args:
+        tuner: the class.
+        trains: whether it has a ``run_trial`` of its own, which may call what it likes.
+    """
     for name, instead in UNCALLED.items():
-        if hasattr(tuner, name):
+        if hasattr(tuner, name) and not (trains and "build" in name):
             raise TypeError(f"{tuner.__name__} defines {name}, which is never called here; override {instead} instead")
 
 
@@ -55,9 +60,9 @@ def check_words(words: Iterable[str], own: Iterable[str]) -> None:
         words: the arguments given besides those of its own.
         own: its own.
     """
-    known = [*own, *FIT]
     for word in words:
-        close = [] if word in known else difflib.get_close_matches(word, known, 1)
+        # Keras refuses what its `fit` does not know, and a model may have another one.
+        close = [] if word in FIT else difflib.get_close_matches(word, list(own), 1, cutoff=0.85)
         meant = ELSEWHERE.get(word) or next(iter(close), None)
         if meant is not None:
             raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")
