@@ -43,8 +43,23 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
         >>> did_you_mean("max_trial", ["max_trials", "seed"])
         '; did you mean max_trials?'
     """
-    close = difflib.get_close_matches(given, known, 1)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = closest(given, known)
+    return f"; did you mean {close}?" if close is not None else ""
+
+
+def closest(given: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Give the name that a misspelt one probably means; None where none is like it.
+
+    Args:
+        given: what was written.
+        known: what may have been meant.
+        cutoff: how alike they must be, from 0 to 1.
+
+    Example:
+        >>> closest("max_trial", ["max_trials", "seed"])
+        'max_trials'
+    """
+    return next(iter(difflib.get_close_matches(given, list(known), 1, cutoff)), None)
 
 
 class ChoritsuError(Exception):

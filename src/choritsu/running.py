@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from choritsu.chance import derive
 from choritsu.decisions import Answer, Continue, Fill, Pause, Stop
-from choritsu.errors import FatalRuntimeError, FatalTypeError, ObjectiveError, ScheduleWarning
+from choritsu.errors import FatalRuntimeError, FatalTypeError, ObjectiveError, ScheduleWarning, closest
 from choritsu.hyperparameters import HyperParameters
 from choritsu.space import Space
 from choritsu.states import Keeper, Progress, put_back, taken
@@ -279,7 +279,7 @@ class RunningTrial:
         for part in self.objective.measured:
             # Who reports the loss of every epoch may measure the val_loss of some.
             others = [name for name in told if SPLIT.sub("", name) != SPLIT.sub("", part.name)]
-            close = None if part.name in told else part.suggestion(others)
+            close = None if part.name in told else closest(part.name, others)
             if close is not None:
                 warnings.warn(
                     f"the first epoch was reported with {', '.join(told)} and without the objective {part.name!r}; "

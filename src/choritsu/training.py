@@ -260,7 +260,8 @@ def train(
         has been told to the trial.
     """
     hp = trial.hyperparameters
-    if fits_by_itself(hypermodel):
+    by_itself = fits_by_itself(hypermodel)
+    if by_itself:
         args, kwargs = (), named(args, kwargs)
     answers = answered(hp, kwargs)
     if fits_quietly(hypermodel):
@@ -286,7 +287,6 @@ def train(
                 keras.prepared(trial)
                 model = keras.build(lambda hp: built(hypermodel, hp), hp, compilation())
                 fit = getattr(hypermodel, "fit", None) or plain_fit
-                by_itself = fits_by_itself(hypermodel)
                 gave.append(keras.train_once(trial, model, fit, *data, compilation(), hooks, complete=by_itself))
             else:
                 gave.append(_call(trial, hypermodel, data, compilation, hooks))

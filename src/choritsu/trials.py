@@ -7,7 +7,6 @@ seeds, or the folds of a cross-validation), each of which reports once per epoch
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import statistics
@@ -17,7 +16,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, cast, overload
 
-from choritsu.errors import ObjectiveError, did_you_mean
+from choritsu.errors import ObjectiveError, closest, did_you_mean
 from choritsu.fronts import Point, ranks
 from choritsu.noise import Noise, Sample
 from choritsu.space import Combination, Parameter, Space, Tried, combination
@@ -85,8 +84,8 @@ def infer_direction(name: str) -> Direction:
     if core in _SMALLER_IS_BETTER or core.endswith("_loss"):
         return "min"
     # A slip of the pen only: a score of one's own is not close to all that are called a score.
-    close = difflib.get_close_matches(core, sorted(_LARGER_IS_BETTER | _SMALLER_IS_BETTER), 1, cutoff=0.85)
-    hint = f"; did you mean {name.replace(core, close[0])!r}?" if close else ""
+    close = closest(core, sorted(_LARGER_IS_BETTER | _SMALLER_IS_BETTER), cutoff=0.85)
+    hint = f"; did you mean {name.replace(core, close)!r}?" if close else ""
     raise ObjectiveError(
         f"whether {name!r} should be small or large cannot be told from its name; "
         f'write Objective({name!r}, "min") or Objective({name!r}, "max"){hint}'
@@ -178,10 +177,6 @@ class Objective:
         if not self.parts:
             return logs[self.name]
         return math.fsum(-logs[part.name] if part.direction == "max" else logs[part.name] for part in self.parts)
-
-    def suggestion(self, names: Iterable[str]) -> str | None:
-        """Give the metric that a misspelled name probably means; None where there is none like it."""
-        return next(iter(difflib.get_close_matches(self.name, list(names), 1)), None)
 
     def filled(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """Give `metrics` with the sum among them, where all its parts are there; a single objective adds nothing."""

@@ -122,14 +122,13 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
         failed(error, final=job.retries_left <= 0, trace=not isinstance(error, ObjectiveError))
     except PausedError:
         emit(Interrupted(job.number, job.attempt, at=clock()))
-    except SystemExit as error:
-        # As if the process had died: who does so at every attempt is given up.
+    except BaseException as error:
+        left: Event = Interrupted(job.number, job.attempt, at=clock())
+        if isinstance(error, SystemExit):
+            # As if the process had died: who does so at every attempt is given up.
+            left = Lost(job.number, job.attempt, at=clock(), message=f"it called sys.exit({error.code!r})")
         with contextlib.suppress(_UntoldError):
-            emit(Lost(job.number, job.attempt, at=clock(), message=f"it called sys.exit({error.code!r})"))
-        raise
-    except BaseException:
-        with contextlib.suppress(_UntoldError):
-            emit(Interrupted(job.number, job.attempt, at=clock()))
+            emit(left)
         raise
     else:
         emit(Finished(job.number, job.attempt, hp.asked, result, at=clock()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import shutil
@@ -26,6 +25,7 @@ from choritsu.errors import (
     RedefinedError,
     SpaceError,
     StoreError,
+    closest,
 )
 from choritsu.executors import Executor, InlineExecutor, ProcessExecutor
 from choritsu.folds import CrossValidation
@@ -251,6 +251,7 @@ class Tuner:
             "max_trials": self._settings.max_trials,
             "executions_per_trial": self._repeats.each,
             "keep_best_models": self._keep_best_models,
+            **self._particulars(),
         }
         oracle = self._settings.make(seed)
         if isinstance(oracle, Budgeted):
@@ -274,6 +275,10 @@ class Tuner:
             except RedefinedError as error:
                 raise ChangedSearchError(_explain([_redefinition(error)], self.project_dir)) from error
         return seed
+
+    def _particulars(self) -> dict[str, Any]:
+        """Give what else is kept of how this search is set up."""
+        return {}
 
     def _left_alone(self) -> Iterator[str]:
         """Say what becomes of a search of Keras Tuner's in the directory of this one, when this one begins."""
@@ -341,11 +346,9 @@ class Tuner:
             known = space.named(name)
             if known and not any(parameter.contains(value) for parameter in known):
                 raise SpaceError(f"{name!r}: {value!r} is outside {known[0].definition}")
-            close = [] if known else difflib.get_close_matches(name, space.names, 1)
-            if close:
-                raise SpaceError(
-                    f"{name!r} is not known, and {close[0]!r} is; write that, or wait until it is asked for"
-                )
+            close = None if known else closest(name, space.names)
+            if close is not None:
+                raise SpaceError(f"{name!r} is not known, and {close!r} is; write that, or wait until it is asked for")
         self._enqueued.append(values)
 
     # -- searching ---------------------------------------------------------------------------------

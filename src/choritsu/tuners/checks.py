@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from choritsu.errors import FatalTypeError, did_you_mean
+from choritsu.errors import FatalTypeError, closest, did_you_mean
 from choritsu.oracles import OracleSettings
 from choritsu.training import FIT
 
@@ -30,11 +29,12 @@ ELSEWHERE = {"timeout": "time_limit", "time_budget_s": "time_limit", "n_jobs": "
 def check_limits(tuner: type, limits: Mapping[str, Any], *, complete: bool) -> None:
     """Refuse arguments that neither the tuner takes nor, unless its settings are complete, its oracle."""
     own = {field.name for field in fields(OracleSettings)} - {"name", "make"}
-    unknown = sorted(set(limits) - (set() if complete else own))
+    passed_on = set() if complete else own
+    unknown = sorted(set(limits) - passed_on)
     if not unknown:
         return
     signatures = [inspect.signature(vars(kind)["__init__"]) for kind in tuner.__mro__[:-1] if "__init__" in vars(kind)]
-    taken = {name for signature in signatures for name in signature.parameters} | (set() if complete else own)
+    taken = {name for signature in signatures for name in signature.parameters} | passed_on
     hint = did_you_mean(unknown[0], sorted(taken - {"self", "kwargs", "limits"}))
     if complete and unknown[0] in own - taken:
         hint = f"; give it to the oracle, as in RandomSearchOracle({unknown[0]}={limits[unknown[0]]!r})"
@@ -53,7 +53,7 @@ def check_overrides(tuner: type, *, trains: bool) -> None:
             raise TypeError(f"{tuner.__name__} defines {name}, which is never called here; override {instead} instead")
 
 
-def check_words(words: Iterable[str], own: Iterable[str]) -> None:
+def check_words(words: Iterable[str], own: Sequence[str]) -> None:
     """Refuse a misspelled argument of ``search``, which would be taken for one of ``model.fit``.
 
     Args:
@@ -62,8 +62,7 @@ def check_words(words: Iterable[str], own: Iterable[str]) -> None:
     """
     for word in words:
         # Keras refuses what its `fit` does not know, and a model may have another one.
-        close = [] if word in FIT else difflib.get_close_matches(word, list(own), 1, cutoff=0.85)
-        meant = ELSEWHERE.get(word) or next(iter(close), None)
+        meant = ELSEWHERE.get(word) or (None if word in FIT else closest(word, own, cutoff=0.85))
         if meant is not None:
             raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")
 

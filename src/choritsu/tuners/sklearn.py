@@ -85,11 +85,10 @@ class SklearnTuner(Tuner):
             )
         if earlier.get("cv", now["cv"]) != now["cv"]:
             self._notes.append(f"trials made earlier were split by {earlier['cv']}, those to come by {now['cv']}")
-        seed = super()._agree(asked, accept_changes)
-        identity = self._store.identity()
-        assert identity is not None
-        self._store.identify(replace(identity, settings={**identity.settings, **now}))
-        return seed
+        return super()._agree(asked, accept_changes)
+
+    def _particulars(self) -> dict[str, Any]:
+        return dict(self._scoring.described())
 
     def search(  # type: ignore[override]  # the data that a fit takes have scikit-learn's names here
         self,
