@@ -1,11 +1,10 @@
 """What workers cost and give: the time between trials in a warm worker, and two workers against one on two cores.
 
-Small CNNs, each of a shape of its own, are searched by one worker that has the whole machine, and by two that share it;
-the start of the workers counts. Each search is made twice: the first compiles every program, since each has a cache of
-its own, the second finds them there, so that it tells what the trainings take. The two numbers of workers take turns,
-so that a busy machine slows both; the ratio of medians counts. XLA uses several cores for one training, and for
-compiling, where it can: what a second worker adds is what that leaves. The seconds of CPU tell how much that is: one
-worker that keeps 1.4 of two cores busy leaves room for two to be 1.43 times as fast, if they do not save any.
+Small CNNs, each of a shape of its own, so that each is compiled anew, are searched by one worker that has the whole
+machine, and by two that share it; the start of the workers counts. The two take turns, so that a busy machine slows
+both; the ratio of medians counts. XLA uses several cores for one training, and for compiling, where it can: what a
+second worker adds is what that leaves. The seconds of CPU tell how much that is: one worker that keeps 1.4 of two cores
+busy leaves room for two to be 1.43 times as fast, if they do not save any. Larger images leave less.
 
     KERAS_BACKEND=jax python benchmarks/workers.py --rounds 3
 """
@@ -22,7 +21,6 @@ import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-import jax
 import keras
 import numpy as np
 
@@ -84,10 +82,10 @@ def between_trials(trials: int, **options) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--images", type=int, default=4000)
-    parser.add_argument("--size", type=int, default=28, help="their height and width")
+    parser.add_argument("--size", type=int, default=12, help="their height and width")
     given = parser.parse_args()
 
     for name, options in (("this process", {}), ("a warm worker", {"gpus_per_trial": 0})):
@@ -97,22 +95,14 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.random((given.images, given.size, given.size, 1), dtype="float32")
     y = rng.integers(0, 10, given.images)
-    cases = ("compiling", "compiled before")
-    taken: dict[tuple[str, int], list[float]] = {}
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    taken: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(given.rounds):
-        for workers in (1, 2):
-            with tempfile.TemporaryDirectory() as programs:
-                # Workers take over what is set here.
-                jax.config.update("jax_compilation_cache_dir", programs)
-                for case in cases:
-                    clock, cpu = searched(x, y, workers, given.trials, given.epochs)
-                    taken.setdefault((case, workers), []).append(clock)
-                    busy = cpu / clock
-                    print(f"{workers} worker(s), {case}: {clock:.1f} s, {cpu:.1f} s of CPU, {busy:.2f} cores busy")
-    for case in cases:
-        one, two = (statistics.median(taken[case, workers]) for workers in (1, 2))
-        print(f"{given.trials} CNNs, {case}: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast")
+        for workers, seconds in taken.items():
+            clock, cpu = searched(x, y, workers, given.trials, given.epochs)
+            seconds.append(clock)
+            print(f"{workers} worker(s): {clock:.1f} s, {cpu:.1f} s of CPU, {cpu / clock:.2f} cores busy", flush=True)
+    one, two = (statistics.median(seconds) for seconds in taken.values())
+    print(f"{given.trials} CNNs: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast")
 
 
 if __name__ == "__main__":
