@@ -112,7 +112,7 @@ class Parameter(ABC):
             >>> Int("layers", 2, 9, conditions=(Condition("deep", (True,)),)).is_active({"deep": False})
             False
         """
-        return all(condition.holds(values) for condition in self.conditions)
+        return not self.conditions or all(condition.holds(values) for condition in self.conditions)
 
     @abstractmethod
     def details(self) -> dict[str, Any]:

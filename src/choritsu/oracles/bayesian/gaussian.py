@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, lapack, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, lapack
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist, pdist
 
@@ -81,8 +81,30 @@ def matern(squares: Floats) -> tuple[Floats, Floats]:
     """
     r = np.sqrt(5.0 * squares)
     fading = np.exp(-r)
-    slope = (5.0 / 3.0) * (1.0 + r) * fading
-    return (1.0 + r + r * r / 3.0) * fading, slope
+    # In place, here and below, since half the time went into memory for what is between.
+    slope = r + 1.0
+    slope *= fading
+    r *= r
+    r *= fading
+    r /= 3.0
+    r += slope
+    slope *= 5.0 / 3.0
+    return r, slope
+
+
+def _covariance(here: Floats, there: Floats, signal: float) -> Floats:
+    """Give the Matérn-5/2 correlations of points divided by their lengths, times the variance of the signal."""
+    r = cdist(here, there, "sqeuclidean")
+    r *= 5.0
+    np.sqrt(r, out=r)
+    result = r / 3.0
+    result += 1.0
+    result *= r
+    result += 1.0
+    np.negative(r, out=r)
+    result *= np.exp(r, out=r)
+    result *= math.exp(signal)
+    return np.asarray(result)
 
 
 def trends(coordinates: Floats) -> Floats:
@@ -123,25 +145,24 @@ class Process:
         """Give the process that has seen these targets, of mean 0, each the mean of so many observations."""
         counts = np.broadcast_to(counts, len(seen))
         scaled = seen / _lengths(groups, scales, seen.shape[1])
-        correlation, _ = matern(cdist(scaled, scaled, "sqeuclidean"))
         terms = trends(seen)
-        covariance = math.exp(scales.signal) * correlation + math.exp(scales.trend) * (terms @ terms.T)
+        covariance = _covariance(scaled, scaled, scales.signal) + math.exp(scales.trend) * (terms @ terms.T)
         covariance[np.diag_indices_from(covariance)] += math.exp(scales.noise) / counts + QUIETEST
         factor, _ = cho_factor(covariance, lower=True)
         return cls(seen, groups, scales, np.tril(factor), cho_solve((factor, True), targets), counts)
 
     def at(self, coordinates: Floats) -> tuple[Floats, Floats]:
         """Give the mean and the standard deviation of the function, without noise, at points one a row."""
-        correlation, _ = matern(cdist(coordinates / self._lengths, self._scaled, "sqeuclidean"))
-        covariance = math.exp(self.scales.signal) * correlation
+        covariance = _covariance(coordinates / self._lengths, self._scaled, self.scales.signal)
         alone = np.full(len(coordinates), math.exp(self.scales.signal))
         if (by := math.exp(self.scales.trend)) > 0.0:
             terms = trends(coordinates)
             covariance += (by * terms) @ self._trends.T
             alone += by * np.einsum("ij,ij->i", terms, terms)
-        explained = solve_triangular(self.factor, covariance.T, lower=True, check_finite=False)
+        mean = covariance @ self.weights
+        explained, _ = lapack.dtrtrs(self.factor, covariance.T, lower=1, overwrite_b=1)
         variance = alone - np.einsum("ij,ij->j", explained, explained)
-        return covariance @ self.weights, np.sqrt(np.maximum(variance, 1e-12))
+        return mean, np.sqrt(np.maximum(variance, 1e-12))
 
     @cached_property
     def _lengths(self) -> Floats:
@@ -188,20 +209,18 @@ def fitted(
     squares = np.stack([pdist(seen[:, group], "sqeuclidean") for group in groups])
     middle, spread = belief.middle, belief.spread
     count = len(seen)
-    lower = np.tril_indices(count, -1)
-    # `pdist` counts pairs by column of the lower triangle.
-    order = np.lexsort((lower[0], lower[1]))
-    pairs = lower[0][order], lower[1][order]
+    # Where the pairs, in the order of `pdist`, lie in memory: below the diagonal, column by column.
+    pairs = np.flatnonzero(np.tri(count, k=-1, dtype=bool).T)
     terms = trends(seen)
     alike = terms @ terms.T
-    shared, own = alike[pairs], np.diagonal(alike)
+    shared, own = alike.ravel()[pairs], np.diagonal(alike)
 
     def loss(vector: Floats) -> tuple[float, Floats]:
         signal, noise, *rest = vector[len(groups) :].tolist()
         weights, trend = np.exp(-2.0 * vector[: len(groups)]), math.exp(rest[0]) if rest else 0.0
         correlation, slope = matern(weights @ squares)
         covariance = np.zeros((count, count), order="F")
-        covariance[pairs] = math.exp(signal) * correlation + trend * shared
+        covariance.T.ravel()[pairs] = math.exp(signal) * correlation + trend * shared
         alone = math.exp(signal) + trend * own
         np.fill_diagonal(covariance, alone + math.exp(noise) / counts + QUIETEST)
         factor, failed = lapack.dpotrf(covariance, lower=1, overwrite_a=1)
@@ -210,8 +229,8 @@ def fitted(
         half_log = np.log(np.diagonal(factor)).sum()
         solved, _ = lapack.dpotrs(factor, targets, lower=1)
         inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
-        by_covariance = inverse[pairs] - solved[pairs[0]] * solved[pairs[1]]
-        by_variance = np.diagonal(inverse) - solved**2
+        inverse -= np.outer(solved, solved).T
+        by_covariance, by_variance = inverse.T.ravel()[pairs], np.diagonal(inverse)
         deviation = (vector - middle) / spread
         gradient = deviation / spread
         of_lengths, of_others = gradient[: len(groups)], gradient[len(groups) :]
