@@ -8,7 +8,6 @@ import shutil
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +18,6 @@ from choritsu.chance import derive
 from choritsu.display import make_display
 from choritsu.earlier import keras_tuner
 from choritsu.errors import (
-    ChangedSearchError,
     FatalError,
     FatalValueError,
     RedefinedError,
@@ -35,8 +33,7 @@ from choritsu.hypermodel import as_hypermodel
 from choritsu.hyperparameters import HyperParameters
 from choritsu.mirrors import Mirror
 from choritsu.oracles import Budgeted, Oracle, OracleSettings, Precedents, Stopper, settings_for
-from choritsu.racing import RACED
-from choritsu.running import BEST, BUILD, WEIGHTS, RunningTrial
+from choritsu.running import BEST, RunningTrial
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Parameter, Space, plain
 from choritsu.stores import Identity, Store, load_checkpoint, open_store, remove_store
@@ -52,16 +49,15 @@ from choritsu.trials import (
     Status,
     as_objective,
 )
+from choritsu.tuners.agreement import is_to_redefine, other_executions, redefined
 from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored
+from choritsu.tuners.pruning import prune
 from choritsu.views import OracleView, TrialView, summarize
 from choritsu.work import Perform, describe, perform
 
 if TYPE_CHECKING:
     from choritsu.frameworks.keras import Compile
     from choritsu.report import Summary
-
-#: Of so many best trials it is kept that their trainings have ended, for those that are trained once more.
-STATES = 100
 
 
 class Tuner:
@@ -231,21 +227,12 @@ class Tuner:
             seed = stored.seed if stored else derive(int.from_bytes(os.urandom(8)), "seed")
         if stored is None:
             self._notes += self._left_alone()
-        if stored is not None:
-            changes = _changes(stored, self.objective, asked)
-            # Where every trial so far has failed, there is nothing that a change could spoil.
-            accept_changes = accept_changes or not _holds_something(self._store.history())
-            if changes and not accept_changes:
-                raise ChangedSearchError(_explain(changes, self.project_dir))
-            if not _scored_alike(stored.objective, self.objective) and self._store.history().completed:
-                raise ChangedSearchError(
-                    f"the trials in {self.project_dir} are scored by {stored.objective.formula}, which cannot be "
-                    f"compared with {self.objective.formula}; give another project_name, or overwrite=True to begin "
-                    "anew"
-                )
-            if accept_changes:
+        else:
+            history, objective = self._store.history(), self.objective
+            if is_to_redefine(stored, history, objective, asked, self.project_dir, accept=accept_changes):
                 # What else the function asks for comes to light only as it runs: it is met anew.
                 self._store.redefine(asked or Space())
+            self._notes += other_executions(stored, self._repeats.each)
         settings = {
             "oracle": self._settings.name,
             "max_trials": self._settings.max_trials,
@@ -258,13 +245,6 @@ class Tuner:
             settings["max_epochs"] = oracle.max_epochs
         if self._stopper is not None:
             settings["stopper"] = type(self._stopper).__name__
-        each = self._repeats.each
-        if stored is not None and stored.settings.get("executions_per_trial", each) != each:
-            earlier, now = (
-                "as many executions as needed" if told == "auto" else f"{told} executions each"
-                for told in (stored.settings["executions_per_trial"], each)
-            )
-            self._notes.append(f"trials made earlier had {earlier}, those to come {now.removesuffix(' each')}")
         created = stored.created if stored else Clock().now()
         if asked is None and stored is not None:
             asked = stored.asked
@@ -273,7 +253,7 @@ class Tuner:
             try:
                 self._store.record(Grew(-1, asked.parameters))
             except RedefinedError as error:
-                raise ChangedSearchError(_explain([_redefinition(error)], self.project_dir)) from error
+                raise redefined(error, self.project_dir) from error
         return seed
 
     def _particulars(self) -> dict[str, Any]:
@@ -447,7 +427,7 @@ class Tuner:
             display.end(done, self._store.history())
         except RedefinedError as error:
             if known.named(error.name):
-                raise ChangedSearchError(_explain([_redefinition(error)], self.project_dir)) from error
+                raise redefined(error, self.project_dir) from error
             raise
         finally:
             executor.close()
@@ -764,49 +744,20 @@ class Tuner:
         """Do nothing: whoever asks is answered from the disk."""
 
     def _prune(self) -> None:
-        """Delete the weights of trials that are neither among the best nor running."""
-        # Only what is on disk is looked at: a search may have thousands of trials and few models.
-        directories = list(Path(self.project_dir).glob("trials/[0-9]*"))
-        if not directories:
-            return
-        # States are only kept where trials are repeated; elsewhere they go as a whole.
-        left = list(Path(self.project_dir).glob("trials/[0-9]*/state/*writing-*")) if self._repeats.as_needed else []
-        # Read after the disk: another process may just have begun a trial.
-        history = self._store.history()
-        bound, ended = self._keep_best_models, set()
-        if self._repeats.as_needed:
-            # What is repeated does not begin anew; that a training has ended takes a small file.
-            bound, ended = max(bound, RACED), {trial.trial_id for trial in history.completed[:STATES]}
-        kept = {trial.trial_id for trial in history.completed[:bound]}
-        unfinished = {trial.trial_id for trial in history.having(Status.RUNNING, Status.INTERRUPTED)}
+        """Delete what of trials is not needed any more."""
         oracle = self._settings.make(self.seed)
-        going_on = {f"{number:04d}" for number in oracle.promotable(history)} if isinstance(oracle, Budgeted) else set()
-        for torn in left:
-            if torn.parts[-3] not in unfinished:
-                torn.unlink(missing_ok=True)
-        for directory in directories:
-            if directory.name not in unfinished | going_on | ended:
-                shutil.rmtree(directory / "state", ignore_errors=True)
-            if directory.name in unfinished:
-                continue
-            # What a process that was killed left half written.
-            for torn in directory.glob("*writing-*"):
-                torn.unlink(missing_ok=True)
-            if directory.name in kept:
-                continue
-            for name in (WEIGHTS, BUILD, BEST):
-                (directory / name).unlink(missing_ok=True)
-            with suppress(OSError):  # It holds something else, or another process was quicker.
-                directory.rmdir()
+        prune(
+            Path(self.project_dir),
+            self._store.history,
+            self._keep_best_models,
+            repeats=self._repeats.as_needed,
+            promotable=oracle.promotable if isinstance(oracle, Budgeted) else lambda _: (),
+        )
 
 
 def project_place(directory: str | os.PathLike[str] | None, project_name: str | None) -> Path:
     """Give the directory of a search's own."""
     return Path(directory or ".") / (project_name or "untitled_project")
-
-
-def _holds_something(history: History) -> bool:
-    return not history or bool(history.having(Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED))
 
 
 def _warn_of_none(history: History) -> None:
@@ -832,45 +783,7 @@ def _space_of(hyperparameters: Any) -> Space:
     raise SpaceError(f"hyperparameters must be a HyperParameters or a Space, got {hyperparameters!r}")
 
 
-def _changes(stored: Identity, objective: Objective, asked: Space | None) -> list[str]:
-    """Say what the script asks for that the stored search did not, or otherwise."""
-    changes = []
-    if stored.objective != objective:
-        changes.append(f"objective: was {stored.objective}, is now {objective}")
-    if stored.asked is None or asked is None:
-        return changes
-    for parameter in stored.asked:
-        now = asked.find(parameter)
-        if now is None:
-            changes.append(f"{parameter.name}: was {parameter.definition}, is no longer asked for")
-        elif not now.agrees(parameter):
-            changes.append(f"{parameter.name}: was {parameter.definition}, is now {now.definition}")
-    changes += [
-        f"{parameter.name}: is new, {parameter.definition}" for parameter in asked if not stored.asked.find(parameter)
-    ]
-    return changes
-
-
 def _share(earlier: Precedents, space: Space) -> str:
     """Say how many trials of an earlier search a space can express, as far as that is known."""
     count = f"{len(earlier.trials)} trials"
     return f"{len(earlier.fitting(space))} of {count}" if len(space) else f"those of {count} that fit"
-
-
-def _scored_alike(one: Objective, other: Objective) -> bool:
-    """Tell whether scores can be compared; that a single objective was turned round is its user's business."""
-    return one.name == other.name and set(one.parts) == set(other.parts)
-
-
-def _redefinition(error: RedefinedError) -> str:
-    return f"{error.name}: was {error.known}, is now {error.asked}"
-
-
-def _explain(changes: Sequence[str], directory: str) -> str:
-    listed = "\n".join(f"  - {change}" for change in changes)
-    return (
-        f"the search in {directory} was begun with other definitions:\n{listed}\n"
-        "Choose one: undo the change and go on; give another project_name for a search of its own; "
-        "accept_changes=True to go on from here, keeping the trials made so far; "
-        "overwrite=True to delete them and begin anew."
-    )

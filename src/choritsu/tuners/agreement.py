@@ -1,0 +1,82 @@
+"""Whether a script wants what the search that is stored was begun with, and what to say where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from choritsu.errors import ChangedSearchError, RedefinedError
+from choritsu.space import Space
+from choritsu.stores import Identity
+from choritsu.trials import History, Objective, Status
+
+
+def is_to_redefine(
+    stored: Identity, history: History, objective: Objective, asked: Space | None, directory: str, *, accept: bool
+) -> bool:
+    """Tell whether the script's space takes the place of the stored one, as its user accepts it or nothing is lost.
+
+    Args:
+        stored: what the search was begun with.
+        history: its trials.
+        objective: that of the script.
+        asked: what the script's function asks for; None if it cannot be told.
+        directory: where the search is, for the messages.
+        accept: whether changes are accepted.
+
+    Raises:
+        ChangedSearchError: when something has changed that was not accepted, or that makes scores incomparable.
+    """
+    # Where every trial so far has failed, there is nothing that a change could spoil.
+    accept = accept or (len(history) > 0 and not history.having(Status.COMPLETED, Status.RUNNING, Status.INTERRUPTED))
+    changes = list(_changes(stored, objective, asked))
+    if changes and not accept:
+        raise ChangedSearchError(_explain(changes, directory))
+    # That a single objective was turned round is its user's business.
+    alike = stored.objective.name == objective.name and set(stored.objective.parts) == set(objective.parts)
+    if history.completed and not alike:
+        raise ChangedSearchError(
+            f"the trials in {directory} are scored by {stored.objective.formula}, which cannot be compared with "
+            f"{objective.formula}; give another project_name, or overwrite=True to begin anew"
+        )
+    return accept
+
+
+def redefined(error: RedefinedError, directory: str) -> ChangedSearchError:
+    """Give the error of a function that asks for a stored parameter otherwise than before."""
+    return ChangedSearchError(_explain([f"{error.name}: was {error.known}, is now {error.asked}"], directory))
+
+
+def other_executions(stored: Identity, each: int | str) -> Iterator[str]:
+    """Say where the trials of one search are trained differently often."""
+    before = stored.settings.get("executions_per_trial", each)
+    if before != each:
+        earlier, now = (
+            "as many executions as needed" if told == "auto" else f"{told} executions each" for told in (before, each)
+        )
+        yield f"trials made earlier had {earlier}, those to come {now.removesuffix(' each')}"
+
+
+def _changes(stored: Identity, objective: Objective, asked: Space | None) -> Iterator[str]:
+    if stored.objective != objective:
+        yield f"objective: was {stored.objective}, is now {objective}"
+    if stored.asked is None or asked is None:
+        return
+    for parameter in stored.asked:
+        now = asked.find(parameter)
+        if now is None:
+            yield f"{parameter.name}: was {parameter.definition}, is no longer asked for"
+        elif not now.agrees(parameter):
+            yield f"{parameter.name}: was {parameter.definition}, is now {now.definition}"
+    for parameter in asked:
+        if not stored.asked.find(parameter):
+            yield f"{parameter.name}: is new, {parameter.definition}"
+
+
+def _explain(changes: Sequence[str], directory: str) -> str:
+    listed = "\n".join(f"  - {change}" for change in changes)
+    return (
+        f"the search in {directory} was begun with other definitions:\n{listed}\n"
+        "Choose one: undo the change and go on; give another project_name for a search of its own; "
+        "accept_changes=True to go on from here, keeping the trials made so far; "
+        "overwrite=True to delete them and begin anew."
+    )
