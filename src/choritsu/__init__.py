@@ -103,8 +103,9 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
-    instead = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
+    from choritsu.elsewhere import lacking
+
+    raise lacking(f"module {__name__!r}", name, _ELSEWHERE)
 
 
 def __dir__() -> list[str]:

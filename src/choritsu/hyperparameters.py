@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from choritsu.elsewhere import Translating
 from choritsu.errors import FatalRuntimeError, ScheduleError, SpaceError, did_you_mean
 from choritsu.space import (
     UNSAID,
@@ -58,7 +59,21 @@ def _may_be(parameter: Parameter, value: Any) -> bool:
     return parameter.contains(value) and not (isinstance(parameter, Float) and isinstance(value, int))
 
 
-class HyperParameters:
+#: What Optuna's trials have, and what takes its place.
+_ELSEWHERE = {
+    "suggest_categorical": "write hp.Choice(name, values), or hp.Boolean(name)",
+    "suggest_discrete_uniform": "write hp.Float(name, low, high, step=q)",
+    "suggest_float": 'write hp.Float(name, low, high), with sampling="log" for log=True',
+    "suggest_int": 'write hp.Int(name, low, high), with sampling="log" for log=True',
+    "suggest_loguniform": 'write hp.Float(name, low, high, sampling="log")',
+    "suggest_uniform": "write hp.Float(name, low, high)",
+    "params": "the values asked for so far are in hp.values",
+    "report": "write a function of (hp, trial), whose trial reports",
+    "should_prune": "write a function of (hp, trial), and loop over trial.epochs(n): it ends where the trial is to end",
+}
+
+
+class HyperParameters(Translating):
     """A recorder: answers each question with a value, and remembers what was asked.
 
     Args:
@@ -80,6 +95,8 @@ class HyperParameters:
         >>> hp.values
         {'units': 32, 'activation': 'relu'}
     """
+
+    _elsewhere = _ELSEWHERE
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from choritsu.chance import derive
 from choritsu.decisions import Answer, Continue, Fill, Pause, Stop
+from choritsu.elsewhere import Translating
 from choritsu.errors import FatalRuntimeError, FatalTypeError, ObjectiveError, ScheduleWarning, closest
 from choritsu.hyperparameters import HyperParameters
 from choritsu.space import Space
@@ -98,7 +99,19 @@ def as_number(name: str, value: Any) -> float:
     raise TypeError(f"the metric {name!r} must be a single number, got {value!r} ({type(value).__name__})")
 
 
-class RunningTrial:
+#: What Optuna's trials have, and what takes its place.
+_ELSEWHERE = {
+    "params": "the values asked for so far are in trial.hyperparameters.values",
+    "set_user_attr": "numbers are told by trial.report(...), and files go to trial.directory",
+    "should_prune": "loop over trial.epochs(n), which ends where the trial is to end",
+    **{
+        name: f"the hp beside it answers: write hp.{asks}(...)"
+        for name, asks in (("suggest_categorical", "Choice"), ("suggest_float", "Float"), ("suggest_int", "Int"))
+    },
+}
+
+
+class RunningTrial(Translating):
     """A trial while it runs: its hyperparameters, its directory, and where its results are told.
 
     Keras Tuner's `Trial` as far as a running one goes. A function of (hp, trial) gets it as its second
@@ -118,6 +131,8 @@ class RunningTrial:
         paced: whether the training has asked how far it is to go.
         result: what came out, once it has ended.
     """
+
+    _elsewhere = _ELSEWHERE
 
     def __init__(
         self,

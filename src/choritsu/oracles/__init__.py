@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NoReturn
 
+from choritsu.elsewhere import lacking
 from choritsu.oracles.asha import ASHA as ASHA
 from choritsu.oracles.base import Budgeted as Budgeted
 from choritsu.oracles.base import Curves as Curves
@@ -28,12 +29,11 @@ from choritsu.oracles.settings import settings_for as settings_for
 from choritsu.oracles.stoppers import ASHAStopper as ASHAStopper
 from choritsu.oracles.stoppers import MedianStopper as MedianStopper
 
-#: Names that Keras Tuner had before, and their names now.
-_RENAMED = {"GridSearch": "GridSearchOracle", "RandomSearch": "RandomSearchOracle"}
+#: What to write for names that Keras Tuner had before.
+_RENAMED = {"GridSearch": "write GridSearchOracle", "RandomSearch": "write RandomSearchOracle"}
 
 # Not for type checkers, to which any name would then do.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> NoReturn:
-        instead = f": write {_RENAMED[name]}" if name in _RENAMED else ""
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
+        raise lacking(f"module {__name__!r}", name, _RENAMED)

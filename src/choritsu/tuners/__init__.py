@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NoReturn
 
+from choritsu.elsewhere import lacking
 from choritsu.tuners.base import Tuner as Tuner
 from choritsu.tuners.searches import ASHA as ASHA
 from choritsu.tuners.searches import BayesianOptimization as BayesianOptimization
@@ -11,12 +12,11 @@ from choritsu.tuners.searches import QuasiRandomSearch as QuasiRandomSearch
 from choritsu.tuners.searches import RandomSearch as RandomSearch
 from choritsu.tuners.sklearn import SklearnTuner as SklearnTuner
 
-#: Names that Keras Tuner had before, and their names now.
-_RENAMED = {"BaseTuner": "Tuner", "MultiExecutionTuner": "Tuner", "Sklearn": "SklearnTuner"}
+#: What to write for names that Keras Tuner had before.
+_RENAMED = {"BaseTuner": "write Tuner", "MultiExecutionTuner": "write Tuner", "Sklearn": "write SklearnTuner"}
 
 # Not for type checkers, to which any name would then do.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> NoReturn:
-        instead = f": write {_RENAMED[name]}" if name in _RENAMED else ""
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
+        raise lacking(f"module {__name__!r}", name, _RENAMED)

@@ -17,6 +17,7 @@ from choritsu import training
 from choritsu.chance import derive
 from choritsu.display import make_display
 from choritsu.earlier import keras_tuner
+from choritsu.elsewhere import Translating
 from choritsu.errors import (
     FatalError,
     FatalValueError,
@@ -60,7 +61,24 @@ if TYPE_CHECKING:
     from choritsu.report import Summary
 
 
-class Tuner:
+#: What Optuna's studies and scikit-learn's searches have, and what takes its place.
+_ELSEWHERE = {
+    "best_estimator_": "get_best_models()[0] gives the best one",
+    "best_params": "write get_best_hyperparameters()[0].values",
+    "best_params_": "write get_best_hyperparameters()[0].values",
+    "best_score_": "write history.best.score",
+    "best_trial": "write oracle.get_best_trials()[0]",
+    "best_value": "write history.best.score",
+    "cv_results_": "to_dataframe() has a row for each trial",
+    "fit": "search(...) searches, and get_best_models()[0] gives the best model",
+    "optimize": "search(...) searches, for max_trials trials",
+    "predict": "get_best_models()[0] gives the best model, which predicts",
+    "trials": "history has all trials",
+    "trials_dataframe": "to_dataframe() has a row for each trial",
+}
+
+
+class Tuner(Translating):
     """Searches for the best hyperparameters of a function, and keeps everything it finds on disk.
 
     Running the same script again continues the search in its directory: what is finished is kept, what
@@ -114,6 +132,8 @@ class Tuner:
         >>> abs(tuner.get_best_hyperparameters()[0].get("x") - 0.3) < 0.2
         True
     """
+
+    _elsewhere = _ELSEWHERE
 
     def __init__(
         self,
