@@ -80,3 +80,14 @@ def test_other_unknown_names_are_told_by_python(tmp_path):
 def test_what_translates_is_copied_and_pickled():
     hp = ct.HyperParameters({"x": 0.5})
     assert copy.deepcopy(hp).values == pickle.loads(pickle.dumps(hp)).values == {"x": 0.5}
+
+
+def test_what_is_printed_is_short(tmp_path):
+    tuner = ct.RandomSearch(square, max_trials=30, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    best = tuner.history.best
+    assert str(best) == f"trial {best.trial_id}, COMPLETED, score {best.score:.6g}: x={best.values['x']:.6g}"
+    assert str(best) in str(tuner.oracle.get_best_trials()[0])
+    assert repr(tuner.history) == f"<History of 30 trials, 30 completed; the best is {best}>"
+    assert "RandomSearch" in repr(tuner)
+    assert str(tmp_path) in repr(tuner)

@@ -428,6 +428,21 @@ class Trial:
     reached: float | None = None
     executions: int | None = None
 
+    def __str__(self) -> str:
+        """Give a line for people.
+
+        Example:
+            >>> print(Trial(3, Status.COMPLETED, {"rate": 0.01}, result=Result(0.25, None, {}, 0, 0, 1, 1)))
+            trial 0003, COMPLETED, score 0.25: rate=0.01
+        """
+        said = self.message.partition("\n")[0] if self.score is None else f"score {self.score:.6g}"
+        line = ", ".join(filter(None, [f"trial {self.trial_id}", self.status.value, said]))
+        values = ", ".join(
+            f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value!r}"
+            for name, value in self.values.items()
+        )
+        return f"{line}: {values}" if values else line
+
     @property
     def trial_id(self) -> str:
         """The number as text of at least four digits."""
@@ -502,6 +517,10 @@ class History(Sequence[Trial]):
     space: Space = field(default_factory=Space)
     objective: Objective = DEFAULT_OBJECTIVE
     trials: tuple[Trial, ...] = ()
+
+    def __repr__(self) -> str:
+        best = f"; the best is {self.best}" if self.best is not None else ""
+        return f"<History of {len(self)} trials, {len(self.completed)} completed{best}>"
 
     @overload
     def __getitem__(self, index: int) -> Trial: ...

@@ -139,6 +139,9 @@ class TrialView:
     objective: Objective
     reports: tuple[Report, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<{self.trial}>"
+
     @property
     def trial_id(self) -> str:
         return self.trial.trial_id

@@ -211,6 +211,9 @@ class Tuner(Translating):
                 "executions, or leave pareto out"
             )
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.objective} in {self.project_dir}>"
+
     # -- in a worker process -----------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
