@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import subprocess
 import sys
@@ -672,3 +673,108 @@ except FileNotFoundError as error:
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["True", "False"]
+
+
+# -- what hints at a mistake -----------------------------------------------------------------------
+
+
+def grown(directory, function, trials):
+    tuner = ct.RandomSearch(function, seed=0, max_trials=trials, directory=directory)
+    tuner.search(verbose=0)
+    return tuner
+
+
+def test_a_function_that_asks_otherwise_than_before_is_doubted(tmp_path):
+    grown(tmp_path, lambda hp: hp.Float("x", 0, 1), 2)
+    with pytest.warns(UserWarning, match=r"trial 2 asked for n, .* and not for x, which all 2 trials .*project_name"):
+        grown(tmp_path, lambda hp: float(hp.Int("n", 1, 3)), 4)
+
+
+def test_a_new_parameter_is_doubted_when_branches_have_been_seen(tmp_path):
+    grown(tmp_path, lambda hp: hp.Float("x", 0, 1), 5)
+    with pytest.warns(UserWarning, match="trial 5 asked for n, which none of the 5 trials made earlier did"):
+        grown(tmp_path, lambda hp: hp.Float("x", 0, 1) + hp.Int("n", 1, 3), 7)
+
+
+def test_another_branch_of_the_same_function_is_not_doubted(tmp_path):
+    def branching(hp):
+        if hp.Boolean("deep"):
+            return hp.Int("layers", 2, 9) + hp.Float("dropout", 0, 1)
+        return hp.Float("width", 0, 1)
+
+    for trials in range(1, 12):
+        tuner = grown(tmp_path, branching, trials)
+    assert {trial.values["deep"] for trial in tuner.history} == {True, False}
+
+
+def test_an_enqueued_name_that_is_never_asked_for_is_told(tmp_path):
+    tuner = ct.RandomSearch(lambda hp: hp.Float("rate", 0, 1), max_trials=1, directory=tmp_path)
+    tuner.enqueue({"Rate": 0.5})
+    with pytest.warns(UserWarning, match="Rate was enqueued for trial 0, and its function asked for rate"):
+        tuner.search(verbose=0)
+
+
+def test_a_score_returned_after_epochs_is_no_further_epoch(tmp_path):
+    def train(hp, trial):
+        for epoch in trial.epochs(3):
+            trial.report(loss=hp.Float("x", 0, 1) + epoch)
+        return {"loss": 100.0, "test_accuracy": 0.5}
+
+    tuner = ct.RandomSearch(train, "loss", max_trials=1, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    trial = tuner.oracle.get_best_trials()[0]
+    assert (trial.score, trial.best_step, tuner.summary.epochs) == (100.0, 2, 3)
+    assert trial.metrics["test_accuracy"] == trial.metrics.get_last_value("test_accuracy") == 0.5
+    assert [one.step for one in trial.metrics.get_history("loss")] == [0, 1, 2]
+    assert trial.get_state()["best_step"] == 2
+
+
+def test_a_result_that_is_nan_is_one_epoch(tmp_path):
+    tuner = ct.RandomSearch(lambda hp: math.nan * hp.Float("x", 1, 2), max_trials=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert tuner.summary.epochs == 1
+
+
+async def waits(hp):
+    return hp.Float("x", 0, 1)
+
+
+def yields(hp):
+    yield hp.Float("x", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [(waits, "waits is an async function"), (yields, "a generator function"), (lambda: 1.0, "takes no argument")],
+)
+def test_functions_that_cannot_give_a_score_are_refused(tmp_path, function, told):
+    with pytest.raises(TypeError, match=told):
+        ct.RandomSearch(function, max_trials=1, directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tuner", "arguments", "told"),
+    [
+        (ct.Hyperband, {"max_trials": 4}, "follows from max_epochs, factor and hyperband_iterations"),
+        (ct.RandomSearch, {"direction": "maximize"}, r'objective=Objective\(name, "max"\)'),
+        (ct.RandomSearch, {"n_trials": 4}, "write max_trials"),
+        (ct.BayesianOptimization, {"random_state": 4}, "write seed"),
+    ],
+)
+def test_what_others_call_arguments_is_translated(tmp_path, tuner, arguments, told):
+    with pytest.raises(TypeError, match=told):
+        tuner(lambda hp: hp.Float("x", 0, 1), "loss", directory=tmp_path, **arguments)
+
+
+def test_the_frame_tells_none_from_what_was_not_asked_for(tmp_path):
+    pandas = pytest.importorskip("pandas")
+
+    def branching(hp):
+        return 1.0 if hp.Choice("kind", ["a", "b"]) == "b" else float(hp.Choice("depth", [None, 1]) or 0)
+
+    tuner = ct.GridSearch(branching, directory=tmp_path)
+    tuner.search(verbose=0)
+    cells = tuner.to_dataframe()["hp.depth"].tolist()
+    assert [cell for cell in cells if cell is None] == [None]
+    assert [cell for cell in cells if cell == 1] == [1]
+    assert sum(isinstance(cell, float) and pandas.isna(cell) for cell in cells) == 1

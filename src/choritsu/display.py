@@ -198,7 +198,7 @@ def outcome(event: Event, history: History, objective: Objective) -> str | None:
             return f"Trial {event.number}: interrupted; run again to take it up"
         case Lost():
             how = f" ({event.message})" if event.message else ""
-            return f"Trial {event.number}: its process is gone{how}; it is taken up again"
+            return f"Trial {event.number}: its process is gone{how}; it will be taken up again"
     return None
 
 

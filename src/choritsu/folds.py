@@ -68,7 +68,7 @@ def length(data: Any) -> int:
     """Give the number of samples in an array, or in a list or dict of arrays."""
     if isinstance(data, dict):
         return length(next(iter(data.values())))
-    if isinstance(data, list | tuple) and data and hasattr(data[0], "shape"):
+    if _is_inputs(data):
         return length(data[0])
     return len(data)
 
@@ -79,10 +79,20 @@ def take(data: Any, indices: Sequence[int]) -> Any:
         return None
     if isinstance(data, dict):
         return {key: take(item, indices) for key, item in data.items()}
-    if isinstance(data, list | tuple) and data and hasattr(data[0], "shape"):
+    if _is_inputs(data):
         return type(data)(take(item, indices) for item in data)
+    return rows(data, indices)
+
+
+def rows(data: Any, indices: Sequence[int]) -> Any:
+    """Give the samples at `indices` of an array, a data frame, or a list with one item a sample."""
     if hasattr(data, "iloc"):
         return data.iloc[indices]
     if hasattr(data, "shape"):
         return data[indices]
     return [data[index] for index in indices]
+
+
+def _is_inputs(data: Any) -> bool:
+    """Tell whether this is a list of several inputs, each an array of samples, and not one of samples."""
+    return isinstance(data, list | tuple) and len(data) > 0 and bool(getattr(data[0], "shape", ()))

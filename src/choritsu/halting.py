@@ -38,7 +38,10 @@ class Halt:
         self.break_off(signum, frame)
         self.by_hand = True
         self.ask("stopped by Ctrl-C")
-        self._said("Stopping after this epoch; press Ctrl-C again to stop at once. Nothing is lost either way.")
+        self._said(
+            "Stopping after this epoch, or after this trial if it counts none; press Ctrl-C again to stop at once: the "
+            "trial then goes on, when the script is run again, from where it was last saved."
+        )
 
     def break_off(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's form
         """Take the clock's interrupt where Ctrl-C is ignored, as in a job that a shell runs in the background.

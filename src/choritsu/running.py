@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -513,7 +513,7 @@ class RunningTrial(Translating):
         """
         if returned is not None and self.execution in self._concluded:
             given, told = self._concluded[self.execution]
-            if returned is given and returned == told:
+            if returned is given and (returned is told or returned == told):
                 # An overridden run_trial hands on what the training gave, as it was.
                 return False
         self._concluded[self.execution] = returned, dict(returned) if isinstance(returned, Mapping) else returned
@@ -556,16 +556,20 @@ class RunningTrial(Translating):
                 return False
             # Otherwise the last word belongs to what was returned.
             self._forget(name)
-        self._report(metrics)
+        if reported:
+            # It is no further epoch: it belongs to the last one, and only the result has it.
+            place = max(place for place, report in enumerate(self.reports) if report.execution == self.execution)
+            last = self.reports[place]
+            self.reports[place] = replace(last, metrics={**last.metrics, **metrics})
+        else:
+            self._report(metrics)
         return name in metrics
 
     def _forget(self, name: str) -> None:
         self.reports = [
             report
             if report.execution != self.execution
-            else Report(
-                report.execution, report.epoch, {k: v for k, v in report.metrics.items() if k != name}, report.at
-            )
+            else replace(report, metrics={key: value for key, value in report.metrics.items() if key != name})
             for report in self.reports
         ]
 

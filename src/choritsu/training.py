@@ -90,6 +90,15 @@ def _required(function: Function) -> list[str]:
     return [item.name for item in parameters if item.kind in kinds and item.default is item.empty]
 
 
+def _takes_any(function: Function) -> bool:
+    """Tell whether a function can be given an argument by position."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    return any(item.kind not in (item.KEYWORD_ONLY, item.VAR_KEYWORD) for item in parameters)
+
+
 def takes_trial(function: Function) -> bool:
     """Tell whether a function is one of (hp, trial).
 
@@ -164,10 +173,20 @@ def check_hypermodel(hypermodel: Any) -> None:
         raise FatalTypeError(
             f"hypermodel must be a function of hp, a function of (hp, trial), or a HyperModel, got {hypermodel!r}"
         )
-    if not is_hypermodel(hypermodel) and len(_required(hypermodel)) > 2:
+    if is_hypermodel(hypermodel):
+        return
+    if len(_required(hypermodel)) > 2:
         raise FatalTypeError(
             f"the function takes {', '.join(_required(hypermodel))}, and is given hp, or hp and the running trial; "
             "bind the rest, as in lambda hp: function(hp, x, y)"
+        )
+    if not _takes_any(hypermodel):
+        raise FatalTypeError("the function takes no argument, and is given hp, which it asks: def train(hp): ...")
+    if inspect.iscoroutinefunction(hypermodel) or inspect.isgeneratorfunction(hypermodel):
+        kind = "an async function" if inspect.iscoroutinefunction(hypermodel) else "a generator function"
+        raise FatalTypeError(
+            f"{getattr(hypermodel, '__name__', hypermodel)} is {kind}, which does not run when it is called; give a "
+            "function that returns its score, such as lambda hp: asyncio.run(train(hp))"
         )
 
 

@@ -328,8 +328,10 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
             raise ObjectiveError(missing(objective, names, where))
         if not math.isfinite(report.metrics.get(objective.name, math.nan)):
             where = f" in execution {execution + 1} of {len(best)}" if len(best) > 1 else ""
+            undefined = ", or no score is defined there, as for a fold with one class" if where else ""
             raise ObjectiveError(
-                f"{objective.name} was {last_seen[execution]} and at no epoch finite{where}: the training diverged"
+                f"{objective.name} was {last_seen[execution]} and at no epoch finite{where}: "
+                f"the training diverged{undefined}"
             )
     scores = {execution: report.metrics[objective.name] for execution, report in best.items()}
     winner = min(scores, key=lambda execution: objective.badness(scores[execution]))

@@ -91,7 +91,7 @@ class Metrics(dict[str, float]):
 
     def exists(self, name: str) -> bool:
         """Tell whether a metric was ever reported."""
-        return any(name in report.metrics for report in self._reports)
+        return name in self or any(name in report.metrics for report in self._reports)
 
     def get_history(self, name: str) -> list[Observed]:
         """Give a metric at each epoch, in their order.
@@ -103,6 +103,9 @@ class Metrics(dict[str, float]):
         for report in self._reports:
             if name in report.metrics:
                 steps.setdefault(report.epoch, []).append(report.metrics[name])
+        if not steps and name in self:
+            # What a function returned after its epochs belongs to the last of them.
+            steps[self._trial.best_step or 0] = [self[name]]
         if not steps:
             known = sorted({known for report in self._reports for known in report.metrics})
             raise KeyError(f"no metric {name!r} was reported; there are: {', '.join(known) or 'none'}")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from choritsu.chance import derive
 from choritsu.errors import FatalTypeError, FatalValueError
-from choritsu.folds import length, take
+from choritsu.folds import rows
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
 from choritsu.running import RunningTrial
@@ -26,24 +27,38 @@ class Scoring:
     Args:
         scoring: the name of a scikit-learn scorer, a callable (estimator, X, y) -> float, or None for the
             estimator's own ``score``.
-        metrics: further functions (y_true, y_pred) -> float, reported under their own names.
-        cv: a scikit-learn splitter, a number of folds, or None for 5 shuffled folds.
-
-    Raises:
-        FatalValueError: when scikit-learn knows no scorer of that name.
+        metrics: what is recorded besides: by name, functions (y_true, y_pred) -> float, or names of scorers.
+        splitter: a scikit-learn splitter.
     """
 
-    scoring: Any = None
-    metrics: tuple[Callable[[Any, Any], float], ...] = ()
-    cv: Any = None
+    scoring: Any
+    metrics: Mapping[str, Callable[[Any, Any], float] | str]
+    splitter: Any
 
-    def splitter(self) -> Any:
-        """Give the splitter."""
-        from sklearn.model_selection import KFold
+    @classmethod
+    def of(cls, scoring: Any = None, metrics: Any = None, cv: Any = None) -> Scoring:
+        """Read how an estimator is judged, as users write it.
 
-        if self.cv is None or isinstance(self.cv, int):
-            return KFold(self.cv or 5, shuffle=True, random_state=1)
-        return self.cv
+        Args:
+            scoring: as above.
+            metrics: a function (y_true, y_pred) -> float or the name of a scorer, or a list of such.
+            cv: a scikit-learn splitter, a list of (training indices, validation indices), a number of folds, or None
+                for 5 shuffled folds.
+
+        Raises:
+            FatalTypeError: for what is none of these.
+            FatalValueError: for a number below 2, an unknown scorer, or two metrics of one name.
+        """
+        if inspect.isfunction(scoring) and list(inspect.signature(scoring).parameters)[:2] == ["y_true", "y_pred"]:
+            name = scoring.__name__
+            raise FatalTypeError(
+                f"scoring={name} takes (y_true, y_pred), and a scorer takes (estimator, X, y); "
+                f"write scoring=sklearn.metrics.make_scorer({name}), or metrics={name} to record it besides"
+            )
+        for known in [scoring, *_listed(metrics)]:
+            if isinstance(known, str):
+                _scorer(known)
+        return cls(scoring, _named(_listed(metrics)), _splitter(cv))
 
     def scorer(self) -> Callable[..., float]:
         """Give the function (estimator, X, y, sample_weight=...) -> float."""
@@ -51,21 +66,16 @@ class Scoring:
             return lambda estimator, x, y, **weights: estimator.score(x, y, **weights)
         if callable(self.scoring):
             return self.scoring  # type: ignore[no-any-return]
-        from sklearn.metrics import get_scorer
-
-        try:
-            return get_scorer(self.scoring)  # type: ignore[no-any-return]
-        except ValueError as error:
-            raise FatalValueError(f"scoring={self.scoring!r}: {error}") from error
+        return _scorer(self.scoring)
 
     def described(self) -> dict[str, str]:
         """Say how scores come about, the same in every process; functions of one name are told as one.
 
         Example:
-            >>> Scoring("accuracy", cv=3).described()
+            >>> Scoring.of("accuracy", cv=3).described()
             {'scoring': 'accuracy', 'cv': 'KFold(n_splits=3, random_state=1, shuffle=True)'}
         """
-        return {"scoring": _scorer_named(self.scoring), "cv": _lasting(self.splitter())}
+        return {"scoring": _scorer_named(self.scoring), "cv": _lasting(self.splitter)}
 
 
 def _scorer_named(scoring: Any) -> str:
@@ -87,11 +97,63 @@ def _lasting(thing: Any) -> str:
     return text if len(text) <= 200 else f"{text[:100]} … ({derive(0, text):08x})"
 
 
-def as_metrics(metrics: Any) -> tuple[Callable[[Any, Any], float], ...]:
-    """Read `metrics` as users write it: one function, a list of them, or None."""
+def _scorer(name: str) -> Callable[..., float]:
+    from sklearn.metrics import get_scorer
+
+    try:
+        return get_scorer(name)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise FatalValueError(f"scoring={name!r}: {error}") from error
+
+
+def _listed(metrics: Any) -> list[Any]:
     if metrics is None:
-        return ()
-    return (metrics,) if callable(metrics) else tuple(metrics)
+        return []
+    return [metrics] if callable(metrics) or isinstance(metrics, str) else list(metrics)
+
+
+def _named(metrics: Sequence[Any]) -> dict[str, Callable[[Any, Any], float] | str]:
+    named: dict[str, Callable[[Any, Any], float] | str] = {}
+    for metric in metrics:
+        name = _name_of(metric)
+        if name in named or name == SCORE:
+            raise FatalValueError(
+                f"two metrics would be recorded as {name!r}"
+                + (", which is the name of what scoring gives" if name == SCORE else "")
+                + "; define a function of another name for one of them"
+            )
+        named[name] = metric
+    return named
+
+
+def _name_of(metric: Any) -> str:
+    """Give the name of a metric, which may be a partial of one."""
+    if isinstance(metric, str):
+        return metric
+    if isinstance(metric, functools.partial):
+        return _name_of(metric.func)
+    name = getattr(metric, "__name__", None)
+    if not callable(metric) or not isinstance(name, str):
+        raise FatalTypeError(
+            f"metrics are functions (y_true, y_pred) -> float with a name, or names of scorers, got {metric!r}"
+        )
+    return name
+
+
+def _splitter(cv: Any) -> Any:
+    from sklearn.model_selection import KFold, check_cv
+
+    if isinstance(cv, bool) or (isinstance(cv, int) and cv < 2):
+        raise FatalValueError(f"cv must be a number of folds of at least 2, or a splitter, got {cv!r}")
+    if cv is None or isinstance(cv, int):
+        # Keras Tuner's.
+        return KFold(5 if cv is None else cv, shuffle=True, random_state=1)
+    if isinstance(cv, str) or not (hasattr(cv, "split") or isinstance(cv, Iterable)):
+        raise FatalTypeError(
+            f"cv must be a number of folds, a scikit-learn splitter, or a list of (training indices, validation "
+            f"indices), got {cv!r}"
+        )
+    return check_cv(cv)
 
 
 def cross_validate(
@@ -115,20 +177,24 @@ def cross_validate(
         groups: for splitters that keep groups together.
     """
     score = scoring.scorer()
-    for fold, (train, test) in enumerate(scoring.splitter().split(x, y, groups)):
+    functions = {name: metric for name, metric in scoring.metrics.items() if not isinstance(metric, str)}
+    scorers = {name: _scorer(metric) for name, metric in scoring.metrics.items() if isinstance(metric, str)}
+    for fold, (train, test) in enumerate(scoring.splitter.split(x, y, groups)):
         trial.execution = fold
         seed_everything(trial.seed)
         estimator = built(build, trial.hyperparameters)
-        weights: Sequence[Any] | None = take(sample_weight, train)
-        x_test, y_test = take(x, test), take(y, test)
+        weights = None if sample_weight is None else rows(sample_weight, train)
+        y_train, y_test = (None, None) if y is None else (rows(y, train), rows(y, test))
+        x_test = rows(x, test)
         fitted = {} if weights is None else {"sample_weight": weights}
-        estimator.fit(take(x, train), take(y, train), **fitted)
+        estimator.fit(rows(x, train), y_train, **fitted)
         judged = estimator.score if scoring.scoring is None else score
-        tested = {} if weights is None or not _takes_weights(judged) else {"sample_weight": take(sample_weight, test)}
+        tested = {} if weights is None or not _takes_weights(judged) else {"sample_weight": rows(sample_weight, test)}
         told = {SCORE: score(estimator, x_test, y_test, **tested)}
-        if scoring.metrics:
+        told |= {name: scorer(estimator, x_test, y_test) for name, scorer in scorers.items()}
+        if functions:
             predicted = estimator.predict(x_test)
-            told |= {_name_of(metric): metric(y_test, predicted) for metric in scoring.metrics}
+            told |= {name: metric(y_test, predicted) for name, metric in functions.items()}
         trial.report(told)
 
 
@@ -148,6 +214,8 @@ def built(build: Callable[[HyperParameters], Any], hp: HyperParameters) -> Any:
         FatalTypeError: when the function gives something that cannot be fitted.
     """
     estimator = build(hp)
+    if inspect.isclass(estimator):
+        raise FatalTypeError(f"the model-building function returned the class {estimator.__name__}; return an instance")
     if not callable(getattr(estimator, "fit", None)):
         raise FatalTypeError(
             f"the model-building function returned {estimator!r} ({type(estimator).__name__}); "
@@ -156,17 +224,22 @@ def built(build: Callable[[HyperParameters], Any], hp: HyperParameters) -> Any:
     return estimator
 
 
-def check_lengths(x: Any, y: Any) -> None:
-    """Refuse samples and targets of different number, before any training.
+def check_lengths(x: Any, **others: Any) -> None:
+    """Refuse data of different numbers of samples, before any training.
+
+    Args:
+        x: samples.
+        others: what else has one item a sample, by name; None where there is none.
 
     Raises:
         FatalValueError: when they differ.
     """
-    rows = x.shape[0] if hasattr(x, "shape") else length(x)
-    if y is not None and rows != length(y):
-        raise FatalValueError(f"X has {rows} samples and y has {length(y)}; they must be the same number")
+    for name, other in others.items():
+        if other is not None and _count(x) != _count(other):
+            raise FatalValueError(
+                f"X has {_count(x)} samples and {name} has {_count(other)}; they must be the same number"
+            )
 
 
-def _name_of(metric: Any) -> str:
-    """Give the name of a metric, which may be a partial of one."""
-    return getattr(metric, "__name__", None) or _name_of(metric.func)
+def _count(data: Any) -> int:
+    return int(data.shape[0]) if hasattr(data, "shape") else len(data)

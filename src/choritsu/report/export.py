@@ -86,8 +86,13 @@ def to_dataframe(summary: Summary) -> pd.DataFrame:
     Raises:
         ImportError: when pandas is not installed.
     """
-    rows = to_records(summary)
-    return _pandas().DataFrame(rows, columns=_columns(summary, rows))
+    rows, pandas = to_records(summary), _pandas()
+    frame = pandas.DataFrame(rows, columns=_columns(summary, rows))
+    for column in [f"hp.{name}" for name in summary.names]:
+        # In a column of numbers None would become nan, and so be as if it had not been asked for.
+        if any(column in row and row[column] is None for row in rows):
+            frame[column] = pandas.Series([row.get(column, math.nan) for row in rows], dtype=object)
+    return frame
 
 
 def to_epochs_dataframe(summary: Summary) -> pd.DataFrame:

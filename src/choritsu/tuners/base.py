@@ -50,7 +50,7 @@ from choritsu.trials import (
     Status,
     as_objective,
 )
-from choritsu.tuners.agreement import is_to_redefine, other_executions, redefined
+from choritsu.tuners.agreement import doubts, is_to_redefine, other_executions, redefined
 from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored
 from choritsu.tuners.pruning import prune
 from choritsu.views import OracleView, TrialView, summarize
@@ -195,6 +195,7 @@ class Tuner(Translating):
         asked = self._look()
         self._store = store if store is not None else self._opened(overwrite)
         self._on_disk = store is None
+        self._accepts_changes = accept_changes
         self.seed = self._agree(asked, accept_changes)
 
     def _check_repeats(self) -> None:
@@ -423,6 +424,9 @@ class Tuner(Translating):
             scope=f"{self._settings.name} up to epoch {budgets}" if budgets else "",
         )
 
+        identity = self._store.identity()
+        looked_at = identity is not None and identity.asked is not None
+        earlier = () if looked_at or self._accepts_changes else self._store.history().completed
         self.on_search_begin()
         # Pickled as it is now: with what the hook has made.
         executor = self._executor(partial(self._perform, fit_args, fit_kwargs), workers, gpus_per_trial)
@@ -433,7 +437,12 @@ class Tuner(Translating):
             with tidied() as tidy:
 
                 def watch(event: Event, history: History) -> None:
+                    nonlocal earlier
                     display.show(event, history)
+                    if isinstance(event, Finished) and not event.attempt:
+                        for doubt in doubts(history[event.number], earlier):
+                            warnings.warn(doubt, stacklevel=1)
+                        earlier = ()
                     if mirror is not None:
                         mirror.show(event, history)
                     if isinstance(event, Finished | Failed | Refused):

@@ -23,7 +23,25 @@ UNCALLED = {
 }
 
 #: What other libraries call arguments of ``search``.
-ELSEWHERE = {"timeout": "time_limit", "time_budget_s": "time_limit", "n_jobs": "workers"}
+ELSEWHERE = {
+    "timeout": "time_limit",
+    "time_budget_s": "time_limit",
+    "n_jobs": "workers",
+    "n_trials": "max_trials of the tuner itself",
+    "n_iter": "max_trials of the tuner itself",
+}
+
+#: What other libraries call arguments of a tuner.
+ELSEWHERE_LIMITS = {
+    "direction": 'objective=Objective(name, "max")',
+    "metric": "objective",
+    "mode": 'objective=Objective(name, "max")',
+    "n_iter": "max_trials",
+    "n_trials": "max_trials",
+    "num_samples": "max_trials",
+    "random_state": "seed",
+    "study_name": "project_name",
+}
 
 
 def check_limits(tuner: type, limits: Mapping[str, Any], *, complete: bool) -> None:
@@ -35,9 +53,15 @@ def check_limits(tuner: type, limits: Mapping[str, Any], *, complete: bool) -> N
         return
     signatures = [inspect.signature(vars(kind)["__init__"]) for kind in tuner.__mro__[:-1] if "__init__" in vars(kind)]
     taken = {name for signature in signatures for name in signature.parameters} | passed_on
-    hint = did_you_mean(unknown[0], sorted(taken - {"self", "kwargs", "limits"}))
-    if complete and unknown[0] in own - taken:
-        hint = f"; give it to the oracle, as in RandomSearchOracle({unknown[0]}={limits[unknown[0]]!r})"
+    first, known = unknown[0], sorted(taken - {"self", "kwargs", "limits"})
+    if first in ELSEWHERE_LIMITS:
+        hint = f"; write {ELSEWHERE_LIMITS[first]}"
+    elif first == "max_trials" and "max_epochs" in taken:
+        hint = "; how many trials there are follows from max_epochs, factor and hyperband_iterations"
+    elif complete and first in own - taken and list(signatures[0].parameters)[1] == "oracle":
+        hint = f"; give it to the oracle, as in RandomSearchOracle({first}={limits[first]!r})"
+    else:
+        hint = did_you_mean(first, known)
     raise TypeError(f"{tuner.__name__} takes no argument {', '.join(unknown)}{hint}")
 
 
@@ -53,18 +77,21 @@ def check_overrides(tuner: type, *, trains: bool) -> None:
             raise TypeError(f"{tuner.__name__} defines {name}, which is never called here; override {instead} instead")
 
 
-def check_words(words: Iterable[str], own: Sequence[str]) -> None:
-    """Refuse a misspelled argument of ``search``, which would be taken for one of ``model.fit``.
+def check_words(words: Iterable[str], own: Sequence[str], *, others: bool = True) -> None:
+    """Refuse a misspelled argument of ``search``, which would be taken for one of ``model.fit``, or for none.
 
     Args:
         words: the arguments given besides those of its own.
         own: its own.
+        others: whether there is a fit that may take what is not its own.
     """
     for word in words:
         # Keras refuses what its `fit` does not know, and a model may have another one.
-        meant = ELSEWHERE.get(word) or (None if word in FIT else closest(word, own, cutoff=0.85))
-        if meant is not None:
+        meant = ELSEWHERE.get(word) or (None if others and word in FIT else closest(word, own, cutoff=0.85))
+        if meant is not None and word not in own:
             raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")
+        if not others and word not in own:
+            raise FatalTypeError(f"search takes no argument {word}; it takes X, y, {', '.join(sorted(own))}")
 
 
 def check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from choritsu import training
 from choritsu.errors import ChangedSearchError, ObjectiveError
-from choritsu.frameworks.sklearn import SCORE, Scoring, as_metrics, check_lengths, cross_validate
+from choritsu.frameworks.sklearn import SCORE, Scoring, check_lengths, cross_validate
 from choritsu.hyperparameters import HyperParameters
 from choritsu.oracles import Oracle, OracleSettings
 from choritsu.running import RunningTrial
 from choritsu.space import Space
 from choritsu.trials import Objective
 from choritsu.tuners.base import Tuner
+from choritsu.tuners.checks import check_words
 
 
 class SklearnTuner(Tuner):
@@ -24,12 +26,15 @@ class SklearnTuner(Tuner):
         oracle: as for `Tuner`; without an objective, the mean score over the folds is made large.
         hypermodel: a function of hp that returns an estimator.
         scoring: a scikit-learn scorer or its name; by default the estimator's own ``score``.
-        metrics: further functions (y_true, y_pred) -> float to be recorded.
-        cv: a scikit-learn splitter or a number of folds; by default 5 shuffled folds.
+        metrics: what is recorded besides: a function (y_true, y_pred) -> float, the name of a scorer, or a list of
+            such.
+        cv: a scikit-learn splitter, a list of (training indices, validation indices), or a number of folds; by default
+            5. Folds are shuffled; ``StratifiedKFold(5)`` keeps the shares of classes in each.
         kwargs: what `Tuner` takes.
 
     Raises:
         ChangedSearchError: when the trials of the directory were scored by another `scoring`.
+        FatalError: when scoring, metrics or cv cannot be what they are said to be.
 
     Example:
         >>> import tempfile
@@ -66,7 +71,7 @@ class SklearnTuner(Tuner):
             kwargs.setdefault("objective", Objective(SCORE, "max"))
         elif oracle.objective == SCORE:
             oracle = replace(oracle, objective=Objective(SCORE, "max"))
-        self._scoring = Scoring(scoring, as_metrics(metrics), cv)
+        self._scoring = Scoring.of(scoring, metrics, cv)
         self._data: tuple[Any, Any, Any] | None = None
         super().__init__(oracle, hypermodel, **kwargs)
 
@@ -105,10 +110,16 @@ class SklearnTuner(Tuner):
             y: targets.
             sample_weight: one weight a sample.
             groups: one group a sample, for splitters that keep groups together.
-            kwargs: ``verbose``, and the budgets that ``Tuner.search`` takes.
+            kwargs: ``verbose``, ``workers``, and the budgets that ``Tuner.search`` takes.
+
+        Raises:
+            FatalTypeError: for arguments that it does not take.
+            FatalValueError: for data of different numbers of samples.
         """
-        check_lengths(X, y)
-        self._scoring.scorer()
+        own = inspect.signature(Tuner.search).parameters.values()
+        taken = ["verbose", *(item.name for item in own if item.kind is item.KEYWORD_ONLY)]
+        check_words(kwargs, [*taken, "sample_weight", "groups"], others=False)
+        check_lengths(X, y=y, sample_weight=sample_weight, groups=groups)
         self._data = (X, y, sample_weight)
         super().search(X, y, sample_weight, groups, **kwargs)
 

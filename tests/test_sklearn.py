@@ -1,0 +1,164 @@
+"""What scikit-learn's users write: data in every form, scorers, splitters, and the mistakes that are easily made."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import choritsu as ct
+from choritsu.errors import FatalTypeError, FatalValueError
+
+pytest.importorskip("sklearn")
+
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import accuracy_score, f1_score, fbeta_score, make_scorer
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.tree import DecisionTreeClassifier
+
+X, Y = load_iris(return_X_y=True)
+
+
+def tree(hp):
+    return DecisionTreeClassifier(max_depth=hp.Int("depth", 1, 5), random_state=0)
+
+
+def tuned(directory, build=tree, trials=2, data=(X, Y), fit=None, **arguments):
+    oracle = ct.oracles.RandomSearchOracle(max_trials=trials, seed=0)
+    tuner = ct.SklearnTuner(oracle, build, directory=directory, **arguments)
+    tuner.search(*data, verbose=0, **(fit or {}))
+    return tuner
+
+
+def scores(tuner):
+    assert tuner.history.completed
+    return [trial.score for trial in tuner.history]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [(X, list(Y)), (list(X), Y), (X.tolist(), Y.tolist()), (list(X), list(Y)), (tuple(map(tuple, X)), tuple(Y))],
+    ids=["list of labels", "list of rows", "plain lists", "lists of both", "tuples"],
+)
+def test_lists_of_samples_score_as_arrays_do(tmp_path, data):
+    assert scores(tuned(tmp_path / "lists", data=data)) == scores(tuned(tmp_path / "arrays"))
+
+
+def test_weights_may_be_a_list(tmp_path):
+    weights = np.where(Y == 1, 5.0, 1.0)
+    listed = tuned(tmp_path / "list", fit={"sample_weight": list(weights)})
+    assert scores(listed) == scores(tuned(tmp_path / "array", fit={"sample_weight": weights}))
+    assert scores(listed) != scores(tuned(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("sample_weights", "is it sample_weight that is meant"),
+        ("group", "is it groups that is meant"),
+        ("n_jobs", "is it workers that is meant"),
+        ("n_iter", "max_trials"),
+        ("foo", "it takes X, y, .*time_limit"),
+    ],
+)
+def test_an_argument_that_nobody_takes_is_refused(tmp_path, word, told):
+    with pytest.raises(FatalTypeError, match=f"search takes no argument {word}; .*{told}"):
+        tuned(tmp_path, fit={word: 3})
+    assert not list(tmp_path.rglob("trials/*"))
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "groups"])
+@pytest.mark.parametrize("count", [100, 1000])
+def test_what_is_not_one_a_sample_is_refused_before_training(tmp_path, name, count):
+    with pytest.raises(FatalValueError, match=f"X has 150 samples and {name} has {count}"):
+        tuned(tmp_path, fit={name: np.ones(count)})
+
+
+def test_metrics_are_recorded_as_functions_and_as_names(tmp_path):
+    tuner = tuned(tmp_path, metrics=[accuracy_score, "f1_macro"], scoring="accuracy")
+    for trial in tuner.oracle.get_best_trials(2):
+        assert set(trial.metrics) == {"score", "accuracy_score", "f1_macro"}
+        assert trial.metrics["accuracy_score"] == trial.metrics["score"]
+        own = DecisionTreeClassifier(max_depth=trial.hyperparameters["depth"], random_state=0)
+        splitter = KFold(5, shuffle=True, random_state=1)
+        assert trial.metrics["f1_macro"] == pytest.approx(
+            cross_val_score(own, X, Y, cv=splitter, scoring="f1_macro").mean()
+        )
+
+
+def score(truth, predicted):
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [
+        (score, "two metrics would be recorded as 'score', which is the name of what scoring gives"),
+        ([functools.partial(fbeta_score, beta=b, average="macro") for b in (0.5, 2)], "recorded as 'fbeta_score'"),
+        ([lambda t, p: 1.0, lambda t, p: 2.0], "recorded as '<lambda>'"),
+    ],
+)
+def test_metrics_of_one_name_are_refused(tmp_path, metrics, told):
+    with pytest.raises(FatalValueError, match=told):
+        tuned(tmp_path, metrics=metrics)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"metrics": [make_scorer(f1_score)]}, r"functions \(y_true, y_pred\) -> float with a name"),
+        ({"scoring": f1_score}, r"make_scorer\(f1_score\)"),
+        ({"cv": 0.2}, "a list of .training indices"),
+        ({"cv": "5"}, "a list of .training indices"),
+    ],
+)
+def test_what_cannot_judge_is_refused_at_the_door(tmp_path, arguments, told):
+    with pytest.raises(FatalTypeError, match=told):
+        tuned(tmp_path, **arguments)
+
+
+@pytest.mark.parametrize("cv", [0, 1, -3, True])
+def test_too_few_folds_are_refused(tmp_path, cv):
+    with pytest.raises(FatalValueError, match="at least 2"):
+        tuned(tmp_path, cv=cv)
+
+
+@pytest.mark.parametrize("metric", ["acuracy", "f2"])
+def test_unknown_scorers_are_refused(tmp_path, metric):
+    for arguments in ({"scoring": metric}, {"metrics": [metric]}):
+        with pytest.raises(FatalValueError, match=metric):
+            tuned(tmp_path, **arguments)
+
+
+def test_folds_may_be_listed_or_come_from_a_generator(tmp_path):
+    splitter = KFold(3, shuffle=True, random_state=4)
+    wanted = scores(tuned(tmp_path / "splitter", cv=splitter))
+    assert scores(tuned(tmp_path / "list", cv=list(splitter.split(X)))) == wanted
+    assert scores(tuned(tmp_path / "generator", cv=splitter.split(X))) == wanted
+
+
+def test_a_class_in_place_of_an_estimator_is_told(tmp_path):
+    with pytest.raises(FatalTypeError, match="the class DecisionTreeClassifier; return an instance"):
+        tuned(tmp_path, build=lambda hp: DecisionTreeClassifier)
+
+
+def test_a_fold_without_a_score_is_told_as_one(tmp_path):
+    rare = np.array([1] * 4 + [0] * 146)
+    tuner = ct.SklearnTuner(
+        ct.oracles.RandomSearchOracle(max_trials=1, seed=0), tree, scoring="roc_auc", directory=tmp_path
+    )
+    with pytest.warns(UserWarning, match="Only one class"):
+        tuner.search(X, rare, verbose=0)
+    assert "in execution" in tuner.history[0].message
+    assert "a fold with one class" in tuner.history[0].message
+
+
+def test_regression_and_its_best_estimator(tmp_path):
+    target = X @ np.array([1.0, -2.0, 0.5, 3.0])
+    tuner = tuned(
+        tmp_path,
+        build=lambda hp: LinearRegression(fit_intercept=hp.Boolean("intercept")),
+        data=(X, target),
+        scoring="neg_mean_squared_error",
+    )
+    assert tuner.get_best_models()[0].score(X, target) == pytest.approx(1.0)
