@@ -162,3 +162,26 @@ def test_regression_and_its_best_estimator(tmp_path):
         scoring="neg_mean_squared_error",
     )
     assert tuner.get_best_models()[0].score(X, target) == pytest.approx(1.0)
+
+
+def test_a_trial_that_was_broken_off_keeps_its_folds(tmp_path, monkeypatch):
+    monkeypatch.setattr("choritsu.frameworks.sklearn.LONG", -1.0)
+    fitted = []
+
+    class Slow(DecisionTreeClassifier):
+        def fit(self, x, y):
+            fitted.append(len(x))
+            if len(fitted) == 4:
+                raise KeyboardInterrupt
+            return super().fit(x, y)
+
+    def build(hp):
+        return Slow(max_depth=hp.Int("depth", 1, 5), random_state=0)
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path / "broken", build=build, trials=1)
+    assert len(fitted) == 4
+    again = tuned(tmp_path / "broken", build=build, trials=1)
+    assert len(fitted) == 6
+    assert again.history[0].result == tuned(tmp_path / "whole", trials=1).history[0].result
+    assert again.summary.epochs == 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from choritsu.running import RunningTrial
 
 #: The name under which each fold's score is reported, as in Keras Tuner.
 SCORE = "score"
+#: A fold that took more seconds than this is not trained again when its trial is taken up once more.
+LONG = 0.2
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,9 @@ def cross_validate(
     scorers = {name: _scorer(metric) for name, metric in scoring.metrics.items() if isinstance(metric, str)}
     for fold, (train, test) in enumerate(scoring.splitter.split(x, y, groups)):
         trial.execution = fold
+        if trial.attempt and trial.has_ended():
+            continue
+        begun = time.monotonic()
         seed_everything(trial.seed)
         estimator = built(build, trial.hyperparameters)
         weights = None if sample_weight is None else rows(sample_weight, train)
@@ -195,7 +201,11 @@ def cross_validate(
         if functions:
             predicted = estimator.predict(x_test)
             told |= {name: metric(y_test, predicted) for name, metric in functions.items()}
-        trial.report(told)
+        try:
+            trial.report(told)
+        finally:
+            if time.monotonic() - begun > LONG:
+                trial.end_execution()
 
 
 def _takes_weights(function: Any) -> bool:
