@@ -778,3 +778,22 @@ def test_the_frame_tells_none_from_what_was_not_asked_for(tmp_path):
     assert [cell for cell in cells if cell is None] == [None]
     assert [cell for cell in cells if cell == 1] == [1]
     assert sum(isinstance(cell, float) and pandas.isna(cell) for cell in cells) == 1
+
+
+def test_a_traceback_begins_with_the_users_function(tmp_path):
+    def inner():
+        raise ValueError("no data")
+
+    def train(hp):
+        hp.Float("x", 0, 1)
+        inner()
+
+    tuner = ct.RandomSearch(train, max_trials=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    frames = [line for line in tuner.history[0].traceback.splitlines() if line.startswith("  File")]
+    assert [frame.rpartition(" ")[2] for frame in frames] == ["train", "inner"]
+    refused = ct.RandomSearch(lambda hp: hp.Float("x", 1, 0), max_trials=1, directory=tmp_path / "own")
+    refused.search(verbose=0)
+    frames = [line for line in refused.history[0].traceback.splitlines() if line.startswith("  File")]
+    assert frames[0].endswith("<lambda>")
+    assert "hyperparameters.py" in frames[1]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from choritsu.decisions import Answer
@@ -91,7 +93,7 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
     trial = RunningTrial(job, hp, emit, clock, seed_everything)
 
     def failed(error: BaseException, *, final: bool, trace: bool = True) -> None:
-        text = "".join(traceback.format_exception(error)) if trace else ""
+        text = trace_of(error) if trace else ""
         message = str(error) if isinstance(error, ObjectiveError | FailedTrialError) else describe(error)
         emit(Failed(job.number, job.attempt, hp.asked, message, text, final=final, at=clock()))
 
@@ -135,6 +137,14 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
         trial.result = result
         return trial
     return None
+
+
+def trace_of(error: BaseException) -> str:
+    """Write an exception as Python does, from the user's function on: what called that is of no use to its author."""
+    own, place = os.path.join(Path(__file__).parent, ""), error.__traceback__
+    while place is not None and place.tb_frame.f_code.co_filename.startswith(own):
+        place = place.tb_next
+    return "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
 
 
 def describe(error: BaseException) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -54,7 +53,7 @@ from choritsu.tuners.agreement import doubts, is_to_redefine, other_executions, 
 from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored
 from choritsu.tuners.pruning import prune
 from choritsu.views import OracleView, TrialView, summarize
-from choritsu.work import Perform, describe, perform
+from choritsu.work import Perform, describe, perform, trace_of
 
 if TYPE_CHECKING:
     from choritsu.frameworks.keras import Compile
@@ -534,8 +533,10 @@ class Tuner(Translating):
             raise
         except Exception as error:  # noqa: BLE001  # a user's hook may raise anything
             # The trial's result is written by now, and the hook of the next one may do better.
-            trace = "".join(traceback.format_exception(error))
-            warnings.warn(f"on_trial_end of trial {trial.trial_id} failed; the trial is kept\n{trace}", stacklevel=1)
+            trial_id = trial.trial_id
+            warnings.warn(
+                f"on_trial_end of trial {trial_id} failed; the trial is kept\n{trace_of(error)}", stacklevel=1
+            )
 
     def _check_pace(self, trial: RunningTrial) -> None:
         """Say that trials are compared that were trained otherwise than the oracle wanted."""
