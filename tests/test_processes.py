@@ -338,7 +338,8 @@ def test_the_parents_death_ends_its_workers(tmp_path):
 
         def perform(job, emit):
             child = subprocess.Popen(["sleep", "60"]) if job.number else None
-            print(os.getpid(), child.pid if child else "", flush=True)
+            # In one piece, however standard output is buffered.
+            os.write(1, f"{os.getpid()} {child.pid if child else ''}\\n".encode())
             while True:
                 pass
 
@@ -707,3 +708,33 @@ def test_a_worker_sees_its_gpus(monkeypatch):
     ) as executor:
         told = ran(executor, job(0), job(1))
         assert [told[number][-1].message for number in range(2)] == ["4", "6"]
+
+
+def test_other_workers_begin_as_soon_as_the_first_has_asked_for_its_parameters(tmp_path, monkeypatch):
+    def train(hp):
+        x, n = hp.Float("x", 0, 1), hp.Int("n", 1, 9)
+        time.sleep(4)
+        return x + n
+
+    tuner = ct.RandomSearch(train, max_trials=2, seed=0, directory=tmp_path)
+    tuner.search(workers=2, verbose=0)
+    first, second = tuner.history
+    assert second.started < first.ended
+    assert set(second.suggested) == {"x", "n"}
+    alone = ct.RandomSearch(
+        lambda hp: hp.Float("x", 0, 1) + hp.Int("n", 1, 9), max_trials=2, seed=0, directory=tmp_path / "alone"
+    )
+    alone.search(verbose=0)
+    assert [trial.values for trial in alone.history] == [first.values, second.values]
+
+
+def test_what_is_asked_for_late_is_tuned_too(tmp_path):
+    def train(hp):
+        x = hp.Float("x", 0, 1)
+        time.sleep(3)
+        return x + hp.Int("n", 1, 9)
+
+    tuner = ct.RandomSearch(train, max_trials=3, seed=0, directory=tmp_path)
+    tuner.search(workers=2, verbose=0)
+    assert [set(trial.values) for trial in tuner.history] == [{"x", "n"}] * 3
+    assert len({trial.values["x"] for trial in tuner.history}) == 3

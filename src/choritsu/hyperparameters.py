@@ -439,7 +439,8 @@ class HyperParameters(Translating):
     @property
     def discovered(self) -> tuple[Parameter, ...]:
         """The parameters met that were not known before, or not with the same belief."""
-        return tuple(parameter for parameter in self._met.values() if self._known.find(parameter) != parameter)
+        # A copy, since another thread may look while the function asks.
+        return tuple(parameter for parameter in list(self._met.values()) if self._known.find(parameter) != parameter)
 
     def copy(self) -> HyperParameters:
         """Give an independent copy."""

@@ -59,6 +59,7 @@ class Job:
         until: after how many epochs, counted from the trial's beginning, it pauses; None for never.
         horizon: how many epochs its schedules are made for; None where the training itself says it.
         executions: how often the trial is to have been trained in all; None for as often as all.
+        apart: whether it runs in a process of its own, of which any thread may tell events.
     """
 
     number: int
@@ -77,6 +78,7 @@ class Job:
     until: int | None = None
     horizon: int | None = None
     executions: int | None = None
+    apart: bool = False
 
 
 def as_number(name: str, value: Any) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +25,9 @@ from choritsu.running import Job, PausedError, RunningTrial
 from choritsu.space import Parameter, drawn
 from choritsu.trials import Event, Failed, Finished, Interrupted, Lost, Refused, result_of
 
+#: For so many seconds nothing new was asked for, when parameters are told of before there is any score.
+QUIET = 1.0
+
 #: Trains one trial; what it returns has been told to the trial by then.
 Train: TypeAlias = Callable[[RunningTrial], None]
 Emit: TypeAlias = Callable[[Event], Answer]
@@ -37,6 +41,33 @@ def filler(job: Job) -> Callable[[Parameter], Any]:
     if job.fill == "believe":
         return lambda parameter: parameter.believed if parameter.has_prior else drawn(job.seed, job.number, parameter)
     return lambda parameter: drawn(job.seed, job.number, parameter)
+
+
+@contextlib.contextmanager
+def _telling_early(trial: RunningTrial) -> Iterator[None]:
+    """Tell of parameters as soon as no more are asked for: others, who wait to know of any, need not wait for a score.
+
+    One that is asked for later comes as it does from another branch of the function.
+    """
+    over = threading.Event()
+
+    def tell() -> None:
+        before: tuple[Parameter, ...] = ()
+        while not over.wait(QUIET):
+            found = trial.hyperparameters.discovered
+            if found and found == before:
+                # Whatever is wrong with them, the trial itself is told when it comes to telling them.
+                with contextlib.suppress(BaseException):
+                    trial.announce()
+            before = found
+
+    teller = threading.Thread(target=tell, name="choritsu_telling_early", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join(QUIET)
 
 
 class _UntoldError(BaseException):
@@ -101,7 +132,8 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
         for parameter in job.override:
             # Declared beforehand: the function may read them without asking.
             hp.ask(parameter)
-        train(trial)
+        with _telling_early(trial) if job.apart and not len(job.known) else contextlib.nullcontext():
+            train(trial)
         trial.announce()
         result = result_of(trial.reports, job.objective)
     except RedrawTrialError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -131,8 +130,3 @@ def raised_by(ended: Ended) -> BaseException | None:
     except Exception:  # noqa: BLE001  # whatever importing its module raises
         return RuntimeError(ended.trace.rpartition("\n")[2])
     return error
-
-
-def trace_of(error: BaseException) -> str:
-    """Give the traceback of an exception, causes included, as text."""
-    return "".join(traceback.format_exception(error)).rstrip()

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from io import TextIOWrapper
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -34,14 +35,13 @@ from choritsu.executors.messages import (
     Welcome,
     as_bytes,
     packed,
-    trace_of,
     unpacked,
 )
 from choritsu.executors.parcel import opened
 from choritsu.frameworks.memory import tidied
 from choritsu.running import Job
 from choritsu.trials import Event
-from choritsu.work import Perform
+from choritsu.work import Perform, trace_of
 
 
 class Worker:
@@ -96,7 +96,7 @@ class Worker:
             try:
                 if self._broken == self._current:
                     raise KeyboardInterrupt
-                self._perform(job, self._emit)
+                self._perform(replace(job, apart=True), self._emit)
             finally:
                 self._current = None
         except SystemExit:
