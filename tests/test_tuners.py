@@ -797,3 +797,15 @@ def test_a_traceback_begins_with_the_users_function(tmp_path):
     frames = [line for line in refused.history[0].traceback.splitlines() if line.startswith("  File")]
     assert frames[0].endswith("<lambda>")
     assert "hyperparameters.py" in frames[1]
+
+
+def test_what_was_enqueued_too_late_is_told(tmp_path, capsys):
+    tuner = grown(tmp_path, lambda hp: hp.Float("x", 0, 1), 2)
+    tuner.enqueue({"x": 0.5})
+    tuner.search(verbose=2)
+    assert "max_trials=2 is reached, and 1 of what was enqueued has not been tried" in capsys.readouterr().out
+
+
+def test_a_sampling_in_the_place_of_a_step_is_recognised():
+    with pytest.raises(ValueError, match="step must be a finite number, got 'log'; is sampling='log' meant"):
+        ct.HyperParameters().Float("rate", 1e-4, 1e-1, "log")

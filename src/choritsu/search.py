@@ -162,7 +162,10 @@ def _new_step(history: History, plan: Plan) -> Step:
         return Done(f"{plan.patience} trials in a row were no better than the best before them (patience)")
     counted = len(history) - len(history.having(Status.REFUSED))
     full = plan.max_trials is not None and counted >= plan.max_trials
-    reached = Done(f"max_trials={plan.max_trials} is reached")
+    asked_for = {combination(trial.suggested) for trial in history if trial.enqueued} if plan.enqueued else set()
+    enqueued = [values for values in plan.enqueued if combination(values) not in asked_for]
+    untried = f", and {len(enqueued)} of what was enqueued has not been tried" if enqueued else ""
+    reached = Done(f"max_trials={plan.max_trials} is reached{untried}")
     budgeted = isinstance(plan.oracle, Budgeted)
     if full and not budgeted:
         return reached
@@ -170,11 +173,8 @@ def _new_step(history: History, plan: Plan) -> Step:
     if full:
         # Those that have begun may yet be promoted.
         return reached if isinstance(decision, Start) else _waited(decision, history)
-    if isinstance(decision, Start | Done) or not budgeted:
-        asked_for = {combination(trial.suggested) for trial in history if trial.enqueued}
-        for values in plan.enqueued:
-            if combination(values) not in asked_for:
-                return Enqueued(values, decision.until if isinstance(decision, Start) else None)
+    if enqueued and (isinstance(decision, Start | Done) or not budgeted):
+        return Enqueued(enqueued[0], decision.until if isinstance(decision, Start) else None)
     return _waited(decision, history)
 
 

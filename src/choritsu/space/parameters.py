@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from choritsu.errors import SpaceError
 from choritsu.space.axes import MOST_VALUES, Axis, Continuous, Listed, LogIntegers, Sampling, Stepped
@@ -252,7 +252,8 @@ def _checked_name(name: Any) -> str:
 def _number(name: str, argument: str, value: Any) -> float:
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not _fits_a_float(value):
-        raise SpaceError(f"{name!r}: {argument} must be a finite number, got {value!r}")
+        hint = f"; is sampling={value!r} meant?" if value in get_args(Sampling) else ""
+        raise SpaceError(f"{name!r}: {argument} must be a finite number, got {value!r}{hint}")
     return value
 
 
