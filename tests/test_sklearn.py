@@ -185,3 +185,9 @@ def test_a_trial_that_was_broken_off_keeps_its_folds(tmp_path, monkeypatch):
     assert len(fitted) == 6
     assert again.history[0].result == tuned(tmp_path / "whole", trials=1).history[0].result
     assert again.summary.epochs == 5
+
+
+@pytest.mark.parametrize("oracle", [ct.oracles.HyperbandOracle(max_epochs=4), ct.oracles.ASHA(max_epochs=9)])
+def test_an_oracle_that_trains_in_parts_is_refused(tmp_path, oracle):
+    with pytest.raises(ValueError, match="fitted in one go; take RandomSearchOracle"):
+        ct.SklearnTuner(oracle, tree, directory=tmp_path)

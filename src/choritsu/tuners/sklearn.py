@@ -11,7 +11,7 @@ from choritsu import training
 from choritsu.errors import ChangedSearchError, ObjectiveError
 from choritsu.frameworks.sklearn import SCORE, Scoring, check_lengths, cross_validate
 from choritsu.hyperparameters import HyperParameters
-from choritsu.oracles import Oracle, OracleSettings
+from choritsu.oracles import Budgeted, Oracle, OracleSettings
 from choritsu.running import RunningTrial
 from choritsu.space import Space
 from choritsu.trials import Objective
@@ -34,6 +34,7 @@ class SklearnTuner(Tuner):
 
     Raises:
         ChangedSearchError: when the trials of the directory were scored by another `scoring`.
+        ValueError: for an oracle that trains in parts, such as Hyperband.
         FatalError: when scoring, metrics or cv cannot be what they are said to be.
 
     Example:
@@ -71,6 +72,13 @@ class SklearnTuner(Tuner):
             kwargs.setdefault("objective", Objective(SCORE, "max"))
         elif oracle.objective == SCORE:
             oracle = replace(oracle, objective=Objective(SCORE, "max"))
+        made = oracle.make(0) if isinstance(oracle, OracleSettings) else oracle
+        if isinstance(made, Budgeted):
+            raise ValueError(  # noqa: TRY004  # the types are right, and do not go together
+                f"{type(made).__name__} trains for some epochs and goes on later, and scikit-learn's estimators are "
+                "fitted in one go; take RandomSearchOracle, BayesianOptimizationOracle or GridSearchOracle, or count "
+                "trees or iterations by trial.epochs in a function of (hp, trial)"
+            )
         self._scoring = Scoring.of(scoring, metrics, cv)
         self._data: tuple[Any, Any, Any] | None = None
         super().__init__(oracle, hypermodel, **kwargs)
