@@ -133,6 +133,11 @@ SQUARED = {
     "table": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k: [1e-3, 1e-4, 1e-5][k]),
     "list": lambda: lrs.LambdaLR(optimizer(1e-3, groups=[1e-3, 1e-3]), [linear_rate, linear_rate]),
     "other small rate": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k: 5e-4 * 0.9**k),
+    "no rate is left": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k: 1e-2 * 0.9**k),
+    "one group of two": lambda: lrs.LambdaLR(optimizer(groups=[1e-3, 1e-3]), [lambda k: 1.0, lambda k: 1e-3 * 0.9**k]),
+    "the group with the smaller rate": lambda: lrs.LambdaLR(
+        optimizer(groups=[1e-4, 1e-3]), [lambda k: 1e-4 * 0.9**k, lambda k: 0.9**k]
+    ),
     "partial": lambda: lrs.LambdaLR(
         optimizer(1e-3), functools.partial(lambda epoch, start: start * 0.9**epoch, start=1e-3)
     ),
@@ -175,6 +180,15 @@ FACTORS = {
         optimizer(groups=[1e-1, 1e-2]), lambda k: max(0.9**k, 1e-2)
     ),
     "groups, one of them small": lambda: lrs.LambdaLR(optimizer(groups=[1e-2, 1e-3]), [lambda k: 1.0, lambda k: 1e-3]),
+    "groups, one of them frozen": lambda: lrs.LambdaLR(
+        optimizer(groups=[1e-3, 1e-3]), [lambda k: 0.0, lambda k: 0.9**k]
+    ),
+    "groups, one slowed down and decayed": lambda: lrs.LambdaLR(
+        optimizer(groups=[1e-2, 1e-2]), [lambda k: 1e-2 * 0.9**k, lambda k: 0.9**k]
+    ),
+    "layers, each slower than the next": lambda: lrs.LambdaLR(
+        optimizer(groups=[1e-3] * 25), [lambda k, depth=depth: 0.75**depth * 0.9**k for depth in range(25)]
+    ),
     "groups of multipliers": lambda: lrs.LambdaLR(optimizer(0.01, SGD, groups=[0.01, 1.0]), lambda k: 0.01 * 0.9**k),
     "noam": lambda: lrs.LambdaLR(optimizer(1.0), lambda k: 512**-0.5 * min((k + 1) ** -0.5, (k + 1) * 4000**-1.5)),
     "plain rate under 1": lambda: lrs.LambdaLR(optimizer(1.0), linear_rate),
@@ -945,13 +959,21 @@ ATTACHED = {
     "a function": lambda: schedules.Factor.from_function(linear_rate).to_torch(optimizer()),
     "groups": lambda: CURVE.to_torch(optimizer(groups=[1e-2, 1e-3])),
     "a factor for each group": lambda: schedules.to_torch(optimizer(groups=[1e-3, 1e-3]), [CURVE, CURVE]),
+    "a factor for one group, a right one for the other": lambda: schedules.to_torch(
+        optimizer(groups=[1e-3, 1e-3]), [CURVE, schedules.linear(steps=8)]
+    ),
+    "a factor for one group, a rate for the other": lambda: schedules.to_torch(
+        optimizer(groups=[1e-3, 1e-3]), [1e-3 * schedules.linear(steps=8), CURVE]
+    ),
     "Keras": lambda: fit(callback=CURVE.to_keras_callback()),
     "Keras, a function": lambda: fit(callback=schedules.LambdaLR(lambda epoch: 1e-3 * 0.9**epoch)),
 }
 FACTORS_ATTACHED = {
     "a curve": lambda: schedules.cosine(steps=8).to_torch(optimizer()),
     "warm-up": lambda: schedules.linear(1e-3, 1.0, steps=8).to_torch(optimizer()),
-    "groups": lambda: schedules.to_torch(optimizer(groups=[1e-3, 1e-3]), [CURVE, schedules.linear(steps=8)]),
+    "groups, one of them slowed down": lambda: schedules.to_torch(
+        optimizer(groups=[1e-3, 1e-3]), [schedules.Factor(1e-3), schedules.linear(steps=8)]
+    ),
     "a rate of 1": lambda: CURVE.to_torch(optimizer(1.0)),
     "marked": lambda: schedules.Factor.from_function(meant(lambda epoch: 1e-3 * 0.9**epoch)).to_torch(optimizer()),
     "Keras": lambda: fit(callback=schedules.linear(1e-3, 1.0, steps=8).to_keras_callback()),
@@ -974,6 +996,59 @@ def test_declared_factors_are_not_suspected_without_a_guard(block):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ScheduleWarning)
         block()
+
+
+PRODUCTS = {
+    "a number": lambda: 1e-3 * CURVE,
+    "a number after it": lambda: CURVE * 1e-3,
+    "a function": lambda: 1e-3 * schedules.Factor.from_function(lambda epoch: 1e-3 * 0.9**epoch),
+    "a rate": lambda: schedules.Rate.linear(1e-3, 0.0, steps=8) * CURVE,
+    "a rise to a rate": lambda: 1e-3 * schedules.linear(1e-5, 1e-3, steps=8),
+    "epochs": lambda: 1e-3 * schedules.cosine(1e-3, 1e-5, steps=schedules.epochs(8)),
+    "optax": lambda: CURVE.to_optax(1e-3),
+    "Keras": lambda: CURVE.to_keras(1e-3),
+    "attached": lambda: (1e-3 * CURVE).to_torch(optimizer()),
+    "trained": lambda: fit(CURVE.to_keras(1e-3), steps=1),
+}
+RIGHT_PRODUCTS = {
+    "a curve": lambda: 1e-3 * schedules.cosine(steps=8),
+    "a rise from a rate": lambda: 1e-3 * schedules.linear(1e-3, 1.0, steps=70000),
+    "a short peak": lambda: 1e-3 * schedules.piecewise({0: 1e-3, 500: 1.0, 510: 1e-3}),
+    "a late cycle": lambda: 1e-3 * schedules.cyclic(1e-3, up=2000),
+    "Transformer": lambda: 1e-3 * schedules.noam(warmup=4000),
+    "a base rate of 1": lambda: 1.0 * CURVE,
+    "shares": lambda: 1e-3 * schedules.cosine(steps=schedules.share(0.9)).warmup(schedules.epochs(1)),
+    "nothing": lambda: 1e-3 * schedules.Factor(0.0),
+    "a number": lambda: 0.1 * schedules.Factor(0.1),
+    "marked": lambda: 1e-3 * schedules.Factor.from_function(meant(lambda epoch: 1e-3 * 0.9**epoch)),
+    "a rate and its own factor": lambda: 1e-3 * (schedules.Rate.cosine(1e-3, 1e-5, steps=8) / 1e-3),
+    "an error at the end": lambda: 1e-3 * schedules.linear(1e-3, 1.0, steps=8).after("error"),
+}
+
+
+@pytest.mark.parametrize("block", PRODUCTS.values(), ids=PRODUCTS)
+def test_a_factor_as_small_as_a_rate_is_noticed_where_it_becomes_one(block):
+    with pytest.warns(ScheduleWarning, match=r"= 1e-06 at step \d+: the factor is as small as a rate") as told:
+        block()
+    assert [item.filename for item in told if item.category is ScheduleWarning] == [__file__]
+    assert seen(block) == ["squared_rate"]
+    with warnings.catch_warnings(), guard(allow=["squared_rate"]):
+        warnings.simplefilter("error", ScheduleWarning)
+        block()
+
+
+@pytest.mark.parametrize("block", RIGHT_PRODUCTS.values(), ids=RIGHT_PRODUCTS)
+def test_factors_that_become_rates_are_not_suspected(block):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ScheduleWarning)
+        block()
+
+
+def test_a_function_that_counts_its_calls_is_not_asked_as_it_becomes_a_rate():
+    decay = Decay(1e-3)
+    rate = 1e-3 * schedules.Factor.from_function(decay)
+    assert decay.asked == 0
+    assert rate(0) == 1e-6
 
 
 ADVICE = {
@@ -1006,6 +1081,14 @@ ADVICE = {
     "torch, factor of ours": (
         lambda: schedules.Rate.from_function(lambda e: 0.5**e).to_torch(optimizer()),
         "rate.to_torch(...) takes the learning rate itself",
+    ),
+    "torch, half a factor": (
+        lambda: (0.5 * schedules.cosine(steps=8)).to_torch(optimizer()),
+        "to scale a factor, which stays one, write factor.scaled(0.5).to_torch(optimizer)",
+    ),
+    "keras, half a factor": (
+        lambda: fit(callback=(0.5 * schedules.cosine(steps=8)).to_keras_callback()),
+        "factor.scaled(0.5).to_keras_callback()",
     ),
     "keras, factor": (lambda: fit(callback=Scheduler(lambda e: 0.5**e)), "Factor.from_function(f).to_keras_callback()"),
     "keras, resumed": (
@@ -1050,6 +1133,40 @@ def test_a_factor_given_to_our_scheduler_for_pytorch():
     assert seen(lambda: TorchLearningRateScheduler(optimizer(), lambda epoch: 0.9**epoch)) == ["factor_as_rate"]
     assert seen(lambda: TorchLearningRateScheduler(optimizer(), lambda epoch: 1e-2 * 0.9**epoch)) == []
     assert seen(lambda: TorchLearningRateScheduler(optimizer(0.5, SGD), lambda epoch: 0.5 * 0.9**epoch)) == []
+
+
+def test_what_is_declared_a_rate_and_is_a_factor():
+    rate_of, cosine = schedules.Rate.from_function, schedules.cosine
+
+    def rise(epoch):
+        return min(1.0, epoch / 3)
+
+    def two(rate):
+        return schedules.to_torch(optimizer(groups=[1e-3, 1e-3]), [1e-3 * cosine(steps=8), rate])
+
+    assert seen(lambda: TorchLearningRateScheduler(optimizer(), rise)) == ["factor_as_rate"]
+    assert seen(lambda: rate_of(rise).warmup(3).to_torch(optimizer())) == ["factor_as_rate"]
+    assert seen(lambda: (0.5 * cosine(steps=8)).warmup(2).to_torch(optimizer())) == ["factor_as_rate"]
+    assert seen(lambda: two(rate_of(lambda epoch: 0.9**epoch))) == ["factor_as_rate"]
+    assert seen(lambda: two(cosine(steps=8))) == []
+    assert seen(lambda: rate_of(lambda epoch: 1e-3 * rise(epoch)).to_torch(optimizer())) == []
+    assert seen(lambda: rate_of(lambda epoch: 0.5 * 0.9**epoch).to_torch(optimizer(kind=SGD))) == []
+    assert seen(lambda: (0.5 * cosine(steps=8)).to_torch(optimizer(kind=SGD))) == []
+    # As a search over rates draws them, and as a range test goes through them.
+    assert seen(lambda: (0.7183426 * cosine(steps=8)).to_torch(optimizer())) == []
+    assert seen(lambda: schedules.Rate.exponential(1e-7, decay=10.0, steps=8).to_torch(optimizer())) == []
+    assert seen(lambda: TorchLearningRateScheduler(optimizer(), lambda epoch, lr: 0.9 * lr)) == []
+
+
+def test_a_rate_that_is_one_is_not_asked_further():
+    asked = []
+
+    def rate(epoch):
+        asked.append(epoch)
+        return 1e-3 * 0.9**epoch
+
+    seen(lambda: schedules.Rate.from_function(rate).to_torch(optimizer()))
+    assert asked == [0]
 
 
 # -- Keras -----------------------------------------------------------------------------------------
@@ -1099,6 +1216,32 @@ KERAS = {
     "warm-up factor": (lambda: fit(callback=Scheduler(lambda e: min((e + 1) / 5, 1.0))), ["factor_as_rate"]),
     "slow warm-up factor": (lambda: fit(callback=Scheduler(lambda e: min((e + 1) / 10, 1.0))), ["factor_as_rate"]),
     "linear rate": (lambda: fit(callback=Scheduler(lambda e: 1e-3 * (8 - e) / 8)), []),
+    "our callback, a factor": (
+        lambda: fit(callback=schedules.Rate.from_function(lambda e: 0.9**e).to_keras_callback()),
+        ["factor_as_rate"],
+    ),
+    "our callback, a warm-up factor": (
+        lambda: fit(callback=schedules.Rate.from_function(lambda e: min(1.0, e / 3)).to_keras_callback()),
+        ["factor_as_rate"],
+    ),
+    "our callback, a rate": (
+        lambda: fit(callback=schedules.Rate.from_function(lambda e: 1e-3 * 0.9**e).to_keras_callback()),
+        [],
+    ),
+    "our schedule, a factor": (
+        lambda: fit(schedules.Rate.from_function(lambda k: 0.9**k, steps=80).to_keras()),
+        ["factor_as_rate"],
+    ),
+    "our schedule, half a factor": (
+        lambda: fit((0.5 * schedules.cosine(steps=schedules.share(1.0))).to_keras()),
+        ["factor_as_rate"],
+    ),
+    "our schedule for SGD": (
+        lambda: fit(schedules.Rate.from_function(lambda k: 0.9**k, steps=80).to_keras(), "SGD"),
+        [],
+    ),
+    "0.5 for SGD": (lambda: fit(0.01, "SGD", callback=Scheduler(lambda e: 0.5 * 0.9**e)), []),
+    "1 for Adadelta": (lambda: fit(1e-3, "Adadelta", callback=Scheduler(lambda e: 0.95**e)), []),
     "large batches": (lambda: fit(0.01, "SGD", callback=Scheduler(lambda e: 1.6 * 0.9**e)), []),
     "as compiled": (lambda: fit(0.5, "SGD", callback=Scheduler(lambda e: 0.5 * 0.9**e)), []),
     "0.1 for SGD": (lambda: fit(0.01, "SGD", callback=Scheduler(lambda e: 0.1 * 0.9**e)), []),

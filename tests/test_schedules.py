@@ -41,6 +41,9 @@ from choritsu.schedules.shapes import NODES, Function, everything_in
 
 from .strategies import close
 
+# Factors that are drawn may well be as small as rates, and times a rate are told of.
+pytestmark = pytest.mark.filterwarnings("ignore::choritsu.errors.ScheduleWarning")
+
 # -- what hypothesis draws -------------------------------------------------------------------------
 
 values = st.sampled_from([0.0, 0.1, 0.25, 1.0, 3.0]) | st.floats(0, 10, allow_subnormal=False)

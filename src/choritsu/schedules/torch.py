@@ -63,7 +63,7 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
             )
         self._warned = False
         super().__init__(optimizer)
-        if all(self.relative):
+        if any(self.relative):
             from choritsu.schedules.guarding.guard import look_without_guard
 
             look_without_guard(self)

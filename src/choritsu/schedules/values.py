@@ -731,7 +731,7 @@ class Rate(Schedule):
 
     def __mul__(self, other: object) -> Rate:
         if isinstance(other, Factor):
-            return Rate(Product(self.shape, other.shape))
+            return other._at(self, Product(self.shape, other.shape))
         if isinstance(other, Rate):
             raise UnitError(
                 f"{self!r} times {other!r} would be a rate squared. Make one of them a factor: rate / base_rate"
@@ -862,12 +862,20 @@ class Factor(Schedule):
         if isinstance(other, Factor):
             return Factor(Product(self.shape, other.shape))
         if isinstance(other, Rate):
-            return Rate(Product(other.shape, self.shape))
+            return self._at(other, Product(other.shape, self.shape))
         if is_number(other):
-            return Rate(Scale(self.shape, Rate._value(other, "the base rate")))
+            base = Rate._value(other, "the base rate")
+            return self._at(base, Scale(self.shape, base))
         raise UnitError(f"{self!r} times {other!r}: a factor is multiplied by a rate, a plain number or another factor")
 
     __rmul__ = __mul__
+
+    def _at(self, base: float | Rate, shape: Shape) -> Rate:
+        """Become a rate, which is told where it is the square of one."""
+        from choritsu.schedules.guarding.guard import look_at_product
+
+        look_at_product(base, self)
+        return Rate(shape)
 
     def __truediv__(self, other: object) -> Any:
         if isinstance(other, Rate):

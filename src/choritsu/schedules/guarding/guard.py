@@ -11,7 +11,8 @@ from typing import Any
 
 from choritsu.errors import ScheduleError
 from choritsu.schedules.guarding.context import Guard, Hints, Watch, in_force
-from choritsu.schedules.guarding.traps import traps
+from choritsu.schedules.guarding.traps import Suspicion, squared_product, traps
+from choritsu.schedules.values import Factor, Rate
 
 
 def guard(
@@ -64,6 +65,21 @@ def look_without_guard(*things: Any) -> None:
     """
     if in_force() is None:
         guard(*things)
+
+
+def look_at_product(base: float | Rate, factor: Factor) -> None:
+    """Look at a factor that becomes a rate.
+
+    Args:
+        base: what it is multiplied by.
+        factor: may be as small as a rate.
+    """
+
+    def look() -> list[Suspicion]:
+        found = squared_product(base, factor)
+        return [] if found is None else [found]
+
+    (in_force() or Guard(Hints(), frozenset(), lambda _: [])).run(look)
 
 
 def _flat(things: Iterable[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ from choritsu.schedules.guarding.traps import (
     To,
     asked,
     compounding,
+    declared_rate,
     epochs_for_steps,
     factor_as_rate,
     far_points,
@@ -113,8 +114,8 @@ class KerasWatch:
         if scheduler is not None and not _is_said(scheduler.schedule):
             yield from _asked_once(scheduler.schedule, optimizer)
         for callback in callbacks:
-            if isinstance(callback, EpochSchedule) and callback.relative and optimizer is not None:
-                yield from _scaled(callback, _rate(optimizer), self._guard.hints.horizon)
+            if isinstance(callback, EpochSchedule) and optimizer is not None:
+                yield from _declared(callback, optimizer, _rate(optimizer), self._guard.hints.horizon)
 
     def install(self) -> None:
         """See every training that begins."""
@@ -160,8 +161,12 @@ class KerasWatch:
             yield from self._lengths(fit, epoch, callbacks.params or {})
             yield from _resumed(fit, epoch)
             for callback in fit.callbacks:
-                if isinstance(callback, EpochSchedule) and callback.relative and not epoch:
-                    yield from _scaled(callback, fit.compiled, (callbacks.params or {}).get("epochs"))
+                if isinstance(callback, EpochSchedule) and not epoch:
+                    yield from _declared(callback, fit.optimizer, fit.compiled, (callbacks.params or {}).get("epochs"))
+            schedule = schedule_of(fit.optimizer)
+            if isinstance(schedule, StepSchedule) and schedule.is_bound and not epoch:
+                found = declared_rate(_kind(fit.optimizer), None, schedule.shape, name=_name(schedule), to=_TO)
+                yield from [found] if found is not None else []
 
     def at_epoch(self, callbacks: Any, epoch: int) -> Iterator[Suspicion]:
         """Look at the rate that the epoch's callbacks have set."""
@@ -322,6 +327,17 @@ def _at_rate(function: Any, rate: float) -> Callable[[int], float]:
         return float(function(epoch, rate))
 
     return of_epoch
+
+
+def _declared(
+    callback: EpochSchedule, optimizer: Any, compiled: float | None, horizon: float | None
+) -> Iterator[Suspicion]:
+    if callback.relative:
+        yield from _scaled(callback, compiled, horizon)
+        return
+    found = declared_rate(_kind(optimizer), compiled, callback.shape, name=_name(callback), to=_TO)
+    if found is not None:
+        yield found
 
 
 def _scaled(callback: EpochSchedule, base: float | None, horizon: float | None) -> Iterator[Suspicion]:

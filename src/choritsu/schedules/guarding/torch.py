@@ -25,9 +25,8 @@ from choritsu.schedules.guarding.traps import (
     asked,
     collapsing,
     compounding,
-    factor_as_rate,
+    declared_rate,
     far_points,
-    functions_in,
     gives_rates,
     is_meant,
     is_ours,
@@ -37,6 +36,7 @@ from choritsu.schedules.guarding.traps import (
     rates_in,
     restarted,
     squared,
+    squared_in_group,
     squared_line,
     two_controllers,
 )
@@ -321,46 +321,71 @@ def _values(
     scheduler: Any, name: str, optimizer: Any, before: _Before | None, horizon: float | None
 ) -> Iterator[Suspicion]:
     if isinstance(scheduler, schedulers.LambdaLR | schedulers.MultiplicativeLR):
-        functions = list(dict.fromkeys(scheduler.lr_lambdas))
+        functions, relative = list(scheduler.lr_lambdas), [True] * len(scheduler.lr_lambdas)
     elif isinstance(scheduler, Scheduler):
-        functions = list(dict.fromkeys(scheduler.shapes))
+        many = len(optimizer.param_groups) if scheduler.shared else 1
+        functions, relative = scheduler.shapes * many, scheduler.relative * many
     else:
         return
     if any(is_meant(function) for function in functions):
         return
-    base = max(_bases(optimizer))
     found: Suspicion | None = None
     if isinstance(scheduler, schedulers.MultiplicativeLR):
-        found = _multiplied(functions, base, name)
-    elif isinstance(scheduler, Scheduler) and not any(scheduler.relative):
-        # A rate that is made of our own curves was called a rate by the user.
-        if scheduler.last_epoch == 0 and before is not None and any(map(functions_in, functions)):
-            now = max(_rates(optimizer))
-            kind = type(optimizer).__name__
-            found = factor_as_rate(kind, max(before.rates), [(0, now)], name=name, to="to_torch(optimizer)")
-    elif not isinstance(scheduler, Scheduler) or all(scheduler.relative):
-        found = _scaled(scheduler, functions, base, name, horizon)
+        found = _multiplied(list(dict.fromkeys(functions)), max(_bases(optimizer)), name)
+    else:
+        found = _scaled(scheduler, functions, relative, name, horizon)
+        if found is None and scheduler.last_epoch == 0 and before is not None:
+            found = _set(functions, relative, name, optimizer, before)
     if found is not None:
         yield found
 
 
-def _scaled(scheduler: Any, functions: list[Any], base: float, name: str, horizon: float | None) -> Suspicion | None:
-    first = 0.0
-    if scheduler.last_epoch == 0:
-        # PyTorch has asked for the first already.
-        pairs = [(float(group["lr"]), float(group["initial_lr"])) for group in scheduler.optimizer.param_groups]
-        first = max((rate / initial for rate, initial in pairs if initial), default=0.0)
-    if not may_be_squared(base, first) and not (first < FACTOR and any(map(rates_in, functions))):
-        return None
-    told = [asked(function, [0, *far_points(horizon)]) for function in functions]
-    if any(len(values) < 2 for values in told):
-        return None
-    certain = all(gives_rates(function, values) for function, values in zip(functions, told, strict=True))
-    # Sorted, so that a rise at the end is seen as one.
-    points = sorted(point for values in told for point in values)
-    ours = all(map(is_ours, functions))
-    rates = _bases(scheduler.optimizer)
-    return squared(base, points, name=name, to="to_torch(optimizer)", function=not ours, certain=certain, groups=rates)
+def _set(functions: list[Any], relative: list[bool], name: str, optimizer: Any, before: _Before) -> Suspicion | None:
+    kind, compiled = type(optimizer).__name__, max(before.rates)
+    firsts = {
+        shape: now for shape, scales, now in zip(functions, relative, _rates(optimizer), strict=True) if not scales
+    }
+    told = (
+        declared_rate(kind, compiled, shape, first=now, name=name, to="to_torch(optimizer)")
+        for shape, now in firsts.items()
+    )
+    return next((found for found in told if found is not None), None)
+
+
+def _scaled(
+    scheduler: Any, functions: list[Any], relative: list[bool], name: str, horizon: float | None
+) -> Suspicion | None:
+    groups = scheduler.optimizer.param_groups
+    bases = _bases(scheduler.optimizer)
+    # PyTorch has asked for the first already.
+    firsts = [
+        float(group["lr"]) / base if base and scheduler.last_epoch == 0 else 0.0
+        for group, base in zip(groups, bases, strict=True)
+    ]
+    scaled = [index for index, scales in enumerate(relative) if scales]
+    small = [
+        index
+        for index in scaled
+        if may_be_squared(bases[index], firsts[index]) or (firsts[index] < FACTOR and rates_in(functions[index]))
+    ]
+    asked_ones = dict.fromkeys(functions[index] for index in small)
+    given = {function: asked(function, [0, *far_points(horizon)]) for function in asked_ones}
+    told = {function: values for function, values in given.items() if len(values) > 1}
+    base = max(bases)
+    if told and all(functions[index] in told for index in scaled) and len(scaled) == len(bases):
+        certain = all(gives_rates(function, values) for function, values in told.items())
+        # Sorted, so that a rise at the end is seen as one.
+        points = sorted(point for values in told.values() for point in values)
+        ours = all(map(is_ours, told))
+        return squared(
+            base, points, name=name, to="to_torch(optimizer)", function=not ours, certain=certain, groups=bases
+        )
+    pairs = ((index, functions[index]) for index in small if functions[index] in told)
+    found = (
+        squared_in_group(bases[index], told[function], index, name=name, function=not is_ours(function))
+        for index, function in pairs
+    )
+    return next((item for item in found if item is not None), None)
 
 
 def _multiplied(functions: list[Any], base: float, name: str) -> Suspicion | None:

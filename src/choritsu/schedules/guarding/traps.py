@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from choritsu.errors import ScheduleError
 from choritsu.schedules.coding import phrase
 from choritsu.schedules.durations import Duration
-from choritsu.schedules.shapes import Function, Quotient, Scale, Shape, Warmup, everything_in, is_node
+from choritsu.schedules.shapes import Function, Quotient, Scale, Shape, Warmup, bound, everything_in, is_node
 from choritsu.schedules.values import Rate, Schedule
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -138,17 +138,20 @@ FACTOR = 0.5
 LEAST_FACTOR = 0.05
 #: No factor is smaller at all times.
 _TINY = 0.02
+#: A rate that is as small at all times is none worth the name. Rounding may make a little more of it.
+_NOTHING = 1e-5 * (1 + 1e-6)
 _FAR = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 
-def asked(function: Any, points: Iterable[int]) -> list[Point]:
-    """Call a user's function at some steps, up to the first that gives at least `FACTOR`, or fails.
+def asked(function: Any, points: Iterable[int], enough: float = FACTOR) -> list[Point]:
+    """Call a user's function at some steps, up to the first that gives at least `enough`, or fails.
 
     An object that is called may count its calls: a copy of it is asked, and none where it holds more than plain values.
 
     Args:
         function: of the step.
         points: where.
+        enough: what ends the asking.
 
     Returns:
         What it gave.
@@ -167,7 +170,7 @@ def asked(function: Any, points: Iterable[int]) -> list[Point]:
         except Exception:  # noqa: BLE001  # a user's function may raise anything, and is only looked at
             break
         found.append((point, value))
-        if not value < FACTOR:
+        if not value < enough:
             break
     return found
 
@@ -202,12 +205,79 @@ def far_points(horizon: float | None) -> list[int]:
     return sorted({min(max(int(horizon * share), 1), int(horizon) - 1) for share in shares})
 
 
+#: Our own curves are asked at so many places, which costs next to nothing.
+_PLACES = 200
+
+
+def over_all(shape: Any, enough: float = FACTOR) -> list[Point]:
+    """Ask a schedule over all its length and a little beyond, up to the first value of at least `enough`.
+
+    Args:
+        shape: of a schedule; where its lengths are not known in steps, some are taken.
+        enough: what ends the asking.
+
+    Example:
+        >>> from choritsu.schedules import epochs, linear
+        >>> over_all(linear(0.0, 1.0, steps=epochs(2)).shape)[-1]
+        (100, 0.5)
+    """
+    whole = bound(shape, 100, 1000)
+    length = whole.length
+    if not is_ours(whole):
+        # An object that counts its calls would count these.
+        plain = all(_safe(function) is function for function in functions_in(whole))
+        return asked(whole, [0, *far_points(length)], enough) if plain else []
+    last = min(math.ceil(length), 10000) if length < math.inf else 10000
+    return asked(
+        whole, sorted({last * place // _PLACES for place in range(_PLACES)} | {1, 3, 10, last, last + 1}), enough
+    )
+
+
 # -- a rate where a factor is wanted, and the other way round --------------------------------------
 
 
 def may_be_squared(base: float, first: float | None) -> bool:
     """Tell whether it is worth asking a function further, from the base rate and what it gave first."""
     return 0 < base < FACTOR and (first is None or first <= max(base * 1.001, _TINY))
+
+
+@dataclass(frozen=True)
+class _Square:
+    """A rate times a rate: where it is largest, and what was multiplied."""
+
+    base: float
+    step: int
+    top: float
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        return {"base": self.base, "value": self.top, "rate": self.base * self.top}
+
+    @property
+    def product(self) -> str:
+        return f"{self.base:.3g} × {self.top:.3g} = {self.base * self.top:.3g}"  # noqa: RUF001
+
+
+def _square(
+    base: float, values: Sequence[Point], groups: Sequence[float] = (), *, certain: bool = False
+) -> _Square | None:
+    """Decide whether factors are rates: the largest is one that they meet, or no rate worth the name is left."""
+    known = [(step, value) for step, value in values if math.isfinite(value)]
+    if not known or not may_be_squared(base, None):
+        return None
+    step, top = max(known, key=lambda point: point[1])
+    if not 0 < top < FACTOR:
+        return None
+    if certain:
+        return _Square(base, step, top)
+    still_rises = step == known[-1][0] and known[0][1] < top
+    # A function follows the rate that was passed on, and some groups may have others. Where the rates of groups are
+    # multipliers, and the function rightly gives rates, the largest is near 1.
+    same = [rate for rate in (base, *groups) if math.isclose(top, rate, rel_tol=1e-3)]
+    vanishes = top <= _TINY and base < 0.1 and base * top <= _NOTHING and top >= base / 100
+    if still_rises or not (same or vanishes):
+        return None
+    return _Square(same[0] if same else base, step, top)
 
 
 #: What a framework's own object is made of a schedule by.
@@ -223,6 +293,7 @@ def squared(
     function: bool = True,
     certain: bool = False,
     groups: Sequence[float] = (),
+    group: int | None = None,
 ) -> Suspicion | None:
     """Suspect that factors are rates, and that each is multiplied by the rate once more.
 
@@ -237,31 +308,22 @@ def squared(
         function: whether the user wrote a function, and not one of our factors.
         certain: they are known to be rates.
         groups: the rates of the optimizer's groups, where there are several.
+        group: the number of the one group that has these factors, where others have others.
 
     Example:
         >>> squared(1e-3, [(0, 1e-3), (10, 1e-4)], name="LambdaLR", to="to_torch(optimizer)").numbers
         {'base': 0.001, 'value': 0.001, 'rate': 1e-06}
         >>> squared(1e-3, [(0, 1.0)], name="LambdaLR", to="to_torch(optimizer)")
     """
-    known = [(step, value) for step, value in values if math.isfinite(value)]
-    if not known or not may_be_squared(base, None):
+    found = _square(base, values, groups, certain=certain)
+    if found is None:
         return None
-    step, top = max(known, key=lambda point: point[1])
-    if not 0 < top < FACTOR:
-        return None
-    if not certain:
-        still_rises = step == known[-1][0] and known[0][1] < top
-        # A function follows the rate that was passed on, and some groups may have others. Where the rates of groups are
-        # multipliers, and the function rightly gives rates, the largest is near 1.
-        same = [rate for rate in (base, *groups) if math.isclose(top, rate, rel_tol=1e-3)]
-        vanishes = top <= _TINY and base < 0.1 and base * top < 1e-5 and top >= base / 100
-        if still_rises or not (same or vanishes):
-            return None
-        base = same[0] if same else base
     of_group = " of a parameter group" if len(set(groups)) > 1 else ""
+    if group is not None:
+        of_group = f" of parameter group {group}"
     what, cure = "the function" if function else "the factor", f"Let it begin at 1; or write (1.0 * factor).{to}"
     if certain:
-        cure = f"Write rate.{to}; or return a factor, rate(epoch) / {base:.3g}"
+        cure = f"Write rate.{to}; or return a factor, rate(epoch) / {found.base:.3g}"
     elif function and of_group:
         cure = (
             "Return a factor, such as lambda epoch: (10 - epoch) / 10, which scales each group's own rate; or say "
@@ -275,10 +337,43 @@ def squared(
     one = "give the optimizer lr=1.0" if to == "to_torch(optimizer)" else "compile with a rate of 1.0"
     return Suspicion(
         Trap.SQUARED_RATE,
-        f"{name} multiplies the optimizer's rate by what {what} gives, and {what} gives rates: "
-        f"{base:.3g} × {top:.3g} = {base * top:.3g} is the rate{of_group} at epoch "  # noqa: RUF001
-        f"{step}{', the highest' if step else ''}. {cure}{'' if of_group else f'; or {one}'}",
-        {"base": base, "value": top, "rate": base * top},
+        f"{name} multiplies the optimizer's rate by what {what} gives, and {what} gives rates: {found.product} is the "
+        f"rate{of_group} at epoch {found.step}{', the highest' if found.step else ''}. "
+        f"{cure}{'' if of_group else f'; or {one}'}",
+        found.numbers,
+    )
+
+
+def squared_product(base: float | Rate, factor: Schedule) -> Suspicion | None:
+    """Suspect that a factor is a rate already, and becomes the square of one by what it is multiplied by.
+
+    Args:
+        base: a base rate, or a rate over steps.
+        factor: what it is multiplied by.
+
+    Example:
+        >>> from choritsu.schedules import cosine
+        >>> squared_product(1e-3, cosine(1e-3, 1e-5, steps=10)).numbers["rate"]
+        1e-06
+        >>> squared_product(1e-3, cosine(1e-3, 1.0, steps=10))
+    """
+    if is_meant(factor):
+        return None
+    values = over_all(factor.shape)
+    # A number times a number is what it looks like.
+    if len({value for _, value in values}) < 2 or not values[-1][1] < FACTOR:
+        return None
+    rate = max((value for _, value in over_all(base.shape)), default=0.0) if isinstance(base, Rate) else base
+    found = _square(rate, values)
+    if found is None:
+        return None
+    written = f"{base:.3g}" if not isinstance(base, Rate) else phrase(base.shape)
+    cure = "Rate.from_function(f)" if functions_in(factor) else "1.0 * factor"
+    return Suspicion(
+        Trap.SQUARED_RATE,
+        f"{written} times {factor!r} is at most {found.product} at step {found.step}: the factor is as small as a "
+        f"rate. If it is one, write {cure}; else let the highest factor be 1",
+        found.numbers,
     )
 
 
@@ -380,52 +475,133 @@ def _used(thing: Any) -> Iterable[Any]:
     return [*list(getattr(thing, "__dict__", {}).values())[:_MANY], *called]
 
 
-_ADAPTIVE = {"adam", "adamw", "nadam", "radam", "adamax", "rmsprop", "lion", "lamb", "adafactor"}
+def squared_in_group(
+    base: float, values: Sequence[Point], group: int, *, name: str, function: bool
+) -> Suspicion | None:
+    """Suspect one group's factors of being rates, where those of another group are none.
+
+    Groups are frozen, or slowed down, by factors as small as rates. Only what changes, and is at most the group's own
+    rate, is suspected.
+
+    Args:
+        base: the group's rate.
+        values: its factors, over all the training.
+        group: its number, from 0.
+        name: of the scheduler.
+        function: whether the user wrote a function.
+
+    Example:
+        >>> rates, slow = [(0, 1e-3), (1, 9e-4)], [(0, 1e-3), (1, 1e-3)]
+        >>> squared_in_group(1e-3, rates, 0, name="LambdaLR", function=True).numbers["rate"]
+        1e-06
+        >>> squared_in_group(1e-3, slow, 0, name="LambdaLR", function=True)
+    """
+    top = max((value for _, value in values), default=0.0)
+    alike = math.isclose(top, base, rel_tol=1e-3) and base * top <= _NOTHING
+    if not alike or len({value for _, value in values}) < 2:
+        return None
+    return squared(base, values, name=name, to="to_torch(optimizer)", function=function, group=group)
+
+
+_ADAPTIVE = {
+    "adam", "adamw", "nadam", "radam", "adamax", "sparseadam", "rmsprop", "lion", "lamb", "adafactor",
+}  # fmt: skip
+#: A rate of 1 is what these are made for.
+_AT_ONE = {"adadelta", "lbfgs", "prodigy", "dadaptadam", "dadaptsgd", "dadaptadagrad"}
+#: What they learn at where nobody says anything, and about where anybody would have them.
+_USUAL, _LARGE = 1e-3, 0.01
 
 
 def factor_as_rate(
-    optimizer: str, compiled: float | None, values: Sequence[Point], *, name: str, to: To
+    optimizer: str, compiled: float | None, values: Sequence[Point], *, name: str, to: To, function: bool = True
 ) -> Suspicion | None:
     """Suspect that rates are factors, and that training runs at a rate near 1.
 
     Args:
-        optimizer: its class' name.
+        optimizer: its class' name; empty where that is not known.
         compiled: the rate that it had before; None where that is not known.
         values: the rates it was given since, from the first epoch on.
         name: of the scheduler, as the user wrote it.
         to: what the framework's own object is made by.
+        function: whether the user wrote a function, and not one of our rates.
 
     Example:
         >>> told = factor_as_rate("Adam", 1e-3, [(0, 1.0)], name="LearningRateScheduler", to="to_keras_callback()")
         >>> told.numbers["rate"]
         1.0
-        >>> factor_as_rate("SGD", 0.5, [(0, 0.5)], name="LearningRateScheduler", to="to_keras_callback()")
+        >>> factor_as_rate("SGD", 0.01, [(0, 0.5)], name="LearningRateScheduler", to="to_keras_callback()")
     """
+    kind = optimizer.lower()
     (_, first), (epoch, now) = values[0], values[-1]
+    own = _USUAL if compiled is None and kind in _ADAPTIVE else compiled
     # Single precision makes a little more of 0.1 than it is.
-    jump = math.inf if compiled is None else 10 * compiled * (1 - 1e-6)
-    begun = first == 0 or first >= LEAST_FACTOR
-    if compiled is None:
-        suspect = FACTOR <= now <= 1 and len(values) == 1
-    elif compiled <= 0:
+    large = now >= FACTOR and (own is None or now >= 10 * own * (1 - 1e-6)) and (first == 0 or first >= LEAST_FACTOR)
+    if kind in _AT_ONE or (own is not None and own <= 0):
         return None
-    elif optimizer.lower() in _ADAPTIVE:
-        large = now >= FACTOR and now >= jump and begun
-        suspect = large or (len(values) == 1 and now >= 0.1 and now > 100.001 * compiled)
+    if not function:
+        # A search draws rates of many digits, and finds out by itself which are too large.
+        written = math.isclose(now, float(f"{now:.2g}"), rel_tol=1e-6)
+        suspect = kind in _ADAPTIVE and large and written and own is not None and own <= _LARGE * (1 + 1e-6)
+    elif kind in _ADAPTIVE and own is not None:
+        suspect = large or (len(values) == 1 and now >= 0.1 and now > 100.001 * own)
+    elif kind and own is not None:
+        # SGD is trained at 0.5, and with large batches above 1; factors hardly exceed it.
+        highest = max(rate for _, rate in values)
+        suspect = large and math.isclose(highest, 1, rel_tol=1e-6) and now == highest
     else:
-        # Rates above 1 are common for SGD with large batches; factors hardly exceed 1.
-        suspect = now >= FACTOR and max(rate for _, rate in values) <= 1.000001 and now >= jump and begun
+        suspect = not kind and large and now <= 1 and len(values) == 1
     if not suspect:
         return None
-    base = "0.001" if compiled is None else f"{compiled:.3g}"
+    base = f"{_USUAL:.3g}" if compiled is None else f"{compiled:.3g}"
     was = "" if compiled is None else f", where the optimizer had {compiled:.3g}"
-    return Suspicion(
-        Trap.FACTOR_AS_RATE,
+    told = (
         f"{name} takes the learning rate itself, and the function gives {now:.3g} at epoch {epoch}{was}: that looks "
         f"like a factor of a rate. Return the rate, {base} * factor; or keep the function f and write "
-        f"ct.schedules.Factor.from_function(f).{to}",
-        {"rate": now, **({} if compiled is None else {"compiled": compiled})},
+        f"ct.schedules.Factor.from_function(f).{to}"
     )
+    if not function:
+        told = (
+            f"{name} sets the learning rate itself, and gives {optimizer} {now:.3g} at step {epoch}{was}: that looks "
+            "like a factor of a rate. A number times a factor is a rate, such as "
+            f"{base} * factor; to scale a factor, which stays one, write factor.scaled({now:.3g}).{to}"
+        )
+    return Suspicion(Trap.FACTOR_AS_RATE, told, {"rate": now, **({} if compiled is None else {"compiled": compiled})})
+
+
+def declared_rate(
+    optimizer: str, compiled: float | None, shape: Shape, *, first: float | None = None, name: str, to: To
+) -> Suspicion | None:
+    """Suspect that what was declared a rate is a factor, over all its length.
+
+    Args:
+        optimizer: see `factor_as_rate`.
+        compiled: likewise.
+        shape: of the rate; a function in it that begins like a rate is not asked further.
+        first: its first value, where that was asked for already.
+        name: see `factor_as_rate`.
+        to: likewise.
+
+    Example:
+        >>> half = Rate.linear(0.5, 0.0, steps=4).shape
+        >>> declared_rate("Adam", 1e-3, half, name="rate.to_torch(...)", to="to_torch(optimizer)").numbers["rate"]
+        0.5
+        >>> declared_rate("SGD", 1e-3, half, name="rate.to_torch(...)", to="to_torch(optimizer)")
+    """
+    if is_meant(shape):
+        return None
+    function = not is_ours(shape)
+    if function:
+        values = [(0, first)] if first is not None else asked(shape, [0])
+        if values and (values[0][1] == 0 or LEAST_FACTOR <= values[0][1] < FACTOR):
+            found = factor_as_rate(optimizer, compiled, values, name=name, to=to)
+            if found is not None:
+                return found
+            values += [point for point in over_all(shape) if point[0]]
+    else:
+        values = over_all(shape, math.inf)
+        top = max(values, key=lambda point: point[1], default=None)
+        values = [] if top is None else [values[0], top]
+    return factor_as_rate(optimizer, compiled, values, name=name, to=to, function=function) if values else None
 
 
 # -- a function of the epoch, applied to the rate in force -----------------------------------------
