@@ -166,6 +166,18 @@ def test_keras_each_step_of_our_schedule(rate):
     assert repr(recorder.compare(rate)) == "equal in all 15 steps"
 
 
+def test_keras_counts_as_the_rate_does_where_nobody_says():
+    recorder, waiting = record(), record()
+    keras_run(RATE.to_keras(), recorder)
+    assert repr(recorder.compare(RATE)) == "equal in all 15 steps"
+    rate = 1e-3 * schedules.cosine(steps=schedules.share(1.0))
+    keras_run(rate.to_keras(), waiting)
+    assert waiting.compare(rate.bind(horizon=15))
+    each = record()
+    keras_run(1e-3, each, RATE.to_keras_callback())
+    assert repr(each.compare(RATE)) == "equal in all 3 epochs"
+
+
 def test_keras_each_step_of_its_own_schedule_and_of_several_batches_at_once():
     recorder = record(per="step")
     keras_run(keras.optimizers.schedules.CosineDecay(0.1, 15), recorder, steps_per_execution=2)
@@ -189,11 +201,11 @@ def test_keras_counts_updates_where_gradients_are_accumulated():
 def test_keras_tells_of_a_factor():
     recorder = record()
     keras_run(1e-3, recorder, keras.callbacks.LearningRateScheduler(lambda epoch: (10 - epoch) / 10))
-    assert repr(recorder.compare(RATE)) == "differs from epoch 1: 1 used, 0.001 declared"
+    assert repr(recorder.compare(RATE)) == "differs from epoch 0: 1 used, 0.001 declared"
 
 
 def test_keras_tells_the_rate_of_an_epochs_last_update(capsys):
-    recorder = record(verbose=1)
+    recorder = record(per="epoch", verbose=1)
     keras_run(RATE.to_keras(), recorder, epochs=1)
     assert recorder.rates == [pytest.approx(6e-4)]
     assert capsys.readouterr().out == "Epoch 1: learning rate 0.0006\n"

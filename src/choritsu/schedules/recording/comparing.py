@@ -56,8 +56,7 @@ class Comparison:
             many = len(self.used)
             return f"equal in all {many} {self.per}s" if many > 1 else f"equal in the one {self.per}"
         place = self.at.index(self.first)
-        number = self.first + (self.per == "epoch")
-        return f"differs from {self.per} {number}: {self.used[place]:.6g} used, {self.declared[place]:.6g} declared"
+        return f"differs from {self.per} {self.first}: {self.used[place]:.6g} used, {self.declared[place]:.6g} declared"
 
 
 def _apart(used: float, declared: float) -> float:

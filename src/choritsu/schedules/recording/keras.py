@@ -18,7 +18,8 @@ class KerasRecorder(Recorder, keras.callbacks.Callback):  # type: ignore[misc]  
     schedule gives for the optimizer's own count.
 
     Args:
-        per: "epoch", or "step" for each update.
+        per: "epoch", or "step" for each update; by default the step where the optimizer follows a schedule, which
+            counts updates.
         verbose: 1 to print the rate after each epoch.
 
     Example:
@@ -30,9 +31,10 @@ class KerasRecorder(Recorder, keras.callbacks.Callback):  # type: ignore[misc]  
     #: Keras keeps rates in single precision.
     tolerance = 1e-5
 
-    def __init__(self, *, per: Per = "epoch", verbose: int = 0) -> None:
+    def __init__(self, *, per: Per | None = None, verbose: int = 0) -> None:
         super().__init__()
-        self.per = checked_per(per)
+        self.per = checked_per(per or "epoch")
+        self._chosen = per is not None
         self.verbose = verbose
         self._noted: list[float] = []
         self._done = 0
@@ -47,6 +49,9 @@ class KerasRecorder(Recorder, keras.callbacks.Callback):  # type: ignore[misc]  
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002  # Keras' signature
         """See how far the optimizer has counted."""
+        if not self._chosen:
+            self._chosen = True
+            self.per = "epoch" if schedule_of(self.model.optimizer) is None else "step"
         # Within an epoch some backends keep the count to themselves.
         self._done = int(keras.ops.convert_to_numpy(_inner(self.model.optimizer)._iterations))
         self._next = 0

@@ -17,7 +17,8 @@ def record(optimizer: Any = None, *, per: Per | None = None, verbose: int = 0) -
     Args:
         optimizer: of PyTorch; for Keras none, since the callback finds its model's.
         per: note the rate of each "step", an update of the optimizer, or of each "epoch", that of its last update.
-            By default each step in PyTorch, and each epoch in Keras.
+            By default what the rate goes on with: each step in PyTorch, and in Keras where the optimizer follows a
+            schedule, ``Adam(rate.to_keras())``; else, in Keras, each epoch.
         verbose: 1 to print the rate after each epoch.
 
     Returns:
