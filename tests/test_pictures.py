@@ -107,6 +107,11 @@ class TestPlot:
         with pytest.raises(UnitError, match="no axis in common"):
             plot([ct.linear(steps=3), 0.1 * ct.linear(steps=3)], ax=ax)
 
+    def test_several_are_a_list(self, ax):
+        for others in [(0.1 * ct.cosine(steps=3),), (None, ct.linear(steps=3))]:
+            with pytest.raises(ScheduleError, match=r"as a list: plot\(\[a, b\]\)"):
+                plot(ct.linear(steps=3), *others)
+
     def test_the_axis_tells_what_was_assumed(self, ax):
         assert plot(ct.linear(steps=ct.epochs(3)), ax=ax).get_xlabel() == "step (assuming 100 steps an epoch)"
         assert plot(ct.constant(1.0), ax=ax).get_xlabel() == "step (no end)"

@@ -93,7 +93,7 @@ def test_torch_tells_where_the_square_of_a_rate_was_used():
         torch_run(one, scheduler, recorder)
     comparison = recorder.compare(RATE)
     assert not comparison
-    assert repr(comparison) == "differs from epoch 1: 1e-06 used, 0.001 declared"
+    assert repr(comparison) == "differs from epoch 0: 1e-06 used, 0.001 declared"
     assert comparison.first == 0
     assert comparison.largest == pytest.approx(0.999)
 

@@ -762,6 +762,7 @@ class TestLearningRate:
             ({"shapes": ["linear", "linear"]}, "each once"),
             ({"shapes": ["sine"]}, "constant, linear, cosine"),
             ({"shapes": ["exponential"]}, "never reaches 0"),
+            ({"shapes": ["linear", "exponential"], "end": (0.0, 0.2)}, r"the range above 0: end=\(0.01, 0.2\)"),
             ({"warmup": 1.0}, "leaves room"),
             ({"warmup": (0.2, 0.1)}, "a number or a range"),
             ({"warmup": "long"}, "a number or a range"),

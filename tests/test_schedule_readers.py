@@ -785,6 +785,11 @@ class TestTransformers:
             seen.append(kind)
         assert len(seen) >= 10
 
+    def test_a_name_is_for_transformers_to_read(self):
+        for first, options in [("cosine", {"num_warmup_steps": 5}), ("cosine", {}), (None, {"num_warmup_steps": 5})]:
+            with pytest.raises(ScheduleError, match=r"get_scheduler\(.cosine., optimizer, num_warmup_steps"):
+                from_transformers(first, **options)
+
     def test_what_transformers_did_not_make_is_refused(self):
         with pytest.raises(ScheduleError, match=r"does not know the function <lambda>; write Factor.from_function"):
             from_transformers(L.LambdaLR(stepping(), lambda k: 1.0))

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import pickle
+import re
 from functools import partial
 from itertools import accumulate
 
@@ -484,6 +485,14 @@ class TestUnits:
                 misuse(RATE)
         with pytest.raises(TypeError, match=r"rate.to_keras\(\), rate.to_torch\(optimizer\)"):
             RATE()
+
+    @pytest.mark.parametrize(("schedule", "how"), [(RATE, "rate.to_keras()"), (FACTOR, "factor.to_torch(optimizer)")])
+    def test_a_parameter_group_takes_a_number(self, schedule, how):
+        parameter = torch.zeros(1, requires_grad=True)
+        parameter.grad = torch.ones(1)
+        optimizer = torch.optim.SGD([{"params": [parameter], "lr": schedule}], lr=0.1)
+        with pytest.raises(TypeError, match=f"is no number.*write {re.escape(how)}"):
+            optimizer.step()
 
     @pytest.mark.parametrize("rates", [RATE, [FACTOR, RATE]], ids=["all groups", "second group"])
     def test_lambda_lr_does_not_square_a_rate(self, rates):

@@ -282,6 +282,11 @@ class HyperParameters(Translating):
         from choritsu.schedules.planned import ENDING, planned
 
         forms, warm, ends = _forms(name, shapes), _range(name, "warmup", warmup), _range(name, "end", end)
+        if "exponential" in forms and ends[0] == 0 < ends[1]:
+            raise SpaceError(
+                f"{name!r}: an exponential decay never reaches 0; begin the range above 0: "
+                f"end=({min(0.01, ends[1] / 10):g}, {ends[1]:g})"
+            )
         try:
             for form in forms:
                 for low_or_high in zip(warm, ends, strict=True):

@@ -66,7 +66,7 @@ def wsd(
     """Warm up, stay, decay: a trapezoid.
 
     k/W, then 1, then down to `end`: in a line, along half a cosine, or as 1 - sqrt(k/D). transformers:
-    ``get_wsd_schedule``.
+    ``get_wsd_schedule``, which falls along the cosine.
 
     Args:
         warmup: W, the steps of the rise; 0 for none.

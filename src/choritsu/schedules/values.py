@@ -444,6 +444,13 @@ class Schedule:
 
     __le__ = __gt__ = __ge__ = __lt__
 
+    def __neg__(self) -> Any:
+        # PyTorch's optimizers do so with the rate that they were given.
+        raise TypeError(
+            f"{self!r} has a value for each step, and is no number; an optimizer takes a plain rate, such as 1e-3. For a "
+            f"framework's own object write {self._how}"
+        )
+
     def __float__(self) -> float:
         raise TypeError(f"{self!r} has a value for each step; ask for one: schedule(step)")
 

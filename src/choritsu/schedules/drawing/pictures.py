@@ -131,7 +131,7 @@ def plot(
 
     Raises:
         UnitError: when rates and factors are mixed.
-        ScheduleError: when there is none to draw, or matplotlib is not installed.
+        ScheduleError: when there is none to draw, several are not given as a list, or matplotlib is not installed.
 
     Example:
         >>> from choritsu.schedules import cosine
@@ -140,6 +140,8 @@ def plot(
         >>> ax.get_ylabel()
         'learning rate'
     """
+    if any(hasattr(thing, "shape") and hasattr(thing, "unit") for thing in (steps, ax)):
+        raise ScheduleError("plot takes several schedules as a list: plot([a, b])")
     listed = _checked(schedules, labels)
     pictures = _together(listed, steps)
     new, ax = ax is None, _axes(ax)

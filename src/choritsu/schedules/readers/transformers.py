@@ -13,7 +13,7 @@ from choritsu.schedules.readers.checks import agreed, sampled, verified
 from choritsu.schedules.values import Factor, constant, cosine, inverse, linear, polynomial
 
 
-def from_transformers(scheduler: Any) -> Factor | tuple[Factor, ...]:
+def from_transformers(scheduler: Any, *others: Any, **options: Any) -> Factor | tuple[Factor, ...]:
     """Read a schedule that transformers made: ``get_cosine_schedule_with_warmup(...)``, ``get_scheduler(...)``.
 
     They are PyTorch's ``LambdaLR``, with a function that holds its numbers. These are read, and what was read is
@@ -21,19 +21,28 @@ def from_transformers(scheduler: Any) -> Factor | tuple[Factor, ...]:
 
     Args:
         scheduler: as transformers made it, not as accelerate wraps it.
+        others: none; a name and its numbers are for transformers to read.
+        options: likewise.
 
     Returns:
         A factor of the optimizer's rate; a tuple with one for each parameter group where they differ.
 
     Raises:
-        ScheduleError: when the rate depends on a metric (``reduce_lr_on_plateau``, ``greedy``), and for functions that
-            transformers did not make.
+        ScheduleError: when the rate depends on a metric (``reduce_lr_on_plateau``, ``greedy``), for functions that
+            transformers did not make, and for the name of a schedule.
 
     Example:
         >>> from transformers import get_linear_schedule_with_warmup    # doctest: +SKIP
         >>> from_transformers(get_linear_schedule_with_warmup(optimizer, 10, 100))    # doctest: +SKIP
         Factor(warmup(linear(1, 0, steps=90), steps=10))
     """
+    if isinstance(scheduler, str) or others or options:
+        given = f"{scheduler!r}" if isinstance(scheduler, str) else '"cosine"'
+        raise ScheduleError(
+            "from_transformers reads a scheduler that transformers made, and nothing else: write "
+            f"from_transformers(transformers.get_scheduler({given}, optimizer, num_warmup_steps=..., "
+            "num_training_steps=...))"
+        )
     name = type(scheduler).__name__
     if name in ("ReduceLROnPlateau", "GreedyLR"):
         raise ScheduleError(
