@@ -69,6 +69,12 @@ def test_a_finding_tells_place_reason_numbers_and_cure():
     assert str(finding).startswith("train.py:3:9: LR001 LambdaLR multiplies")
 
 
+def test_the_advice_for_a_rate_in_force_is_a_factor_for_one_step():
+    (finding,) = mistakes(SQUARED.replace("LambdaLR", "MultiplicativeLR"))
+    assert "the rate in force" in finding.message
+    assert finding.fix == "a factor for one step, such as lambda epoch: 0.95"
+
+
 def test_every_rule_says_why_and_is_tested():
     tested = {param.values[0] for param in cases()}
     for rule in RULES:

@@ -11,7 +11,7 @@ from choritsu.lint.curves import Curve, free_parameters, functions, trace
 from choritsu.lint.finding import COMPOUNDING, FACTOR_FOR_RATE, SECOND_PARAMETER, Outcome
 from choritsu.lint.imports import called, comes_from
 from choritsu.lint.names import Call
-from choritsu.lint.optimizers import keras_optimizers
+from choritsu.lint.optimizers import Compiled, keras_optimizers
 from choritsu.lint.things import Frame, Function, Schedule
 from choritsu.lint.values import Evaluator
 from choritsu.lint.verdicts import Verdict
@@ -66,7 +66,7 @@ def _judged(function: Function, evaluator: Evaluator) -> Iterator[Verdict]:
     compounding = _compounding(curve, passed)
     yield compounding
     if compounding.outcome is not Outcome.mistake:
-        yield _factor(curve, evaluator)
+        yield set_to(curve, keras_optimizers(evaluator))
 
 
 def _second(function: Function) -> str:
@@ -144,29 +144,42 @@ def _compounding(curve: Curve, passed: str) -> Verdict:
     return Verdict(COMPOUNDING, Outcome.fine, "LearningRateScheduler: nothing compounds")
 
 
-def _factor(curve: Curve, evaluator: Evaluator) -> Verdict:
+#: What is trained at 0.5 by many, and what is made to be trained at 1.
+_LARGE, _AT_ONE = ("sgd", "adagrad", "ftrl", "asgd", "rprop"), ("adadelta", "lbfgs")
+
+
+def set_to(curve: Curve, compiled: list[Compiled], name: str = "LearningRateScheduler") -> Verdict:
+    """Judge what a learning rate is set to.
+
+    Args:
+        curve: the rates.
+        compiled: the optimizers that it may be set for.
+        name: what sets it, as the user wrote it.
+    """
     first = curve.first
     if not curve.literal or first is None or any(way.current != 0 for way in curve.ways):
         rate = curve.unit == 1
         return Verdict(
             FACTOR_FOR_RATE,
             Outcome.fine if rate else Outcome.unclear,
-            "LearningRateScheduler: " + ("the function returns a rate" if rate else "it is not clear what is returned"),
+            f"{name}: " + ("the function returns a rate" if rate else "it is not clear what is returned"),
         )
-    if first < q.NO_RATE:
-        return Verdict(FACTOR_FOR_RATE, Outcome.fine, f"LearningRateScheduler: the first rate is {number(first)}")
-    starts = [way.known for way in curve.ways if way.known is not None]
-    compiled = keras_optimizers(evaluator)
     rates = [one.rate.number for one in compiled]
     known = [rate for rate in rates if rate is not None]
-    if first not in starts or not known or len(known) < len(rates) or first < JUMP * max(known):
-        return Verdict(
-            FACTOR_FOR_RATE, Outcome.unclear, f"LearningRateScheduler: the first rate would be {number(first)}"
-        )
+    if first < q.NO_RATE:
+        # A factor may begin with a warm-up.
+        far = known and len(known) == len(rates) and first >= JUMP * max(known)
+        outcome = Outcome.unclear if far else Outcome.fine
+        return Verdict(FACTOR_FOR_RATE, outcome, f"{name}: the first rate is {number(first)}")
+    starts = [way.known for way in curve.ways if way.known is not None]
+    kinds = {one.text.strip("'").lower() for one in compiled}
+    usual = any(kind in _AT_ONE or (kind in _LARGE and first < 1) for kind in kinds)
+    if first not in starts or not known or len(known) < len(rates) or first < JUMP * max(known) or usual:
+        return Verdict(FACTOR_FOR_RATE, Outcome.unclear, f"{name}: the first rate would be {number(first)}")
     return Verdict(
         FACTOR_FOR_RATE,
         Outcome.mistake,
-        f"LearningRateScheduler sets the learning rate to what the function returns, and this function returns a "
+        f"{name} sets the learning rate to what the function returns, and this function returns a "
         f"factor: epoch 0 trains at {number(first)}, not at the {number(max(known))} of {compiled[0].text}",
         f"{number(max(known))} times what is returned",
     )

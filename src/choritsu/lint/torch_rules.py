@@ -52,8 +52,10 @@ def check_torch(call: Call, evaluator: Evaluator) -> Iterator[Verdict]:
     optimizers = torch_optimizers(optimizer, frame, evaluator)
     curves = [trace(function, evaluator) for function in found]
     candidates: list[Optimizer | None] = [*optimizers] or [None]
-    yield _worst([_judged(scheduler, curve, one, dotted(optimizer)) for curve in curves for one in candidates])
-    if scheduler == "MultiplicativeLR":
+    told = _worst([judged(scheduler, curve, one, dotted(optimizer)) for curve in curves for one in candidates])
+    yield told
+    # What is a rate is no factor that compounds.
+    if scheduler == "MultiplicativeLR" and told.outcome is not Outcome.mistake:
         yield _worst([_compounding(curve) for curve in curves])
 
 
@@ -153,7 +155,16 @@ def _worst(verdicts: list[Verdict]) -> Verdict:
     return min(verdicts, key=lambda verdict: order.index(verdict.outcome))
 
 
-def _judged(scheduler: str, curve: Curve, optimizer: Optimizer | None, name: str) -> Verdict:
+def judged(scheduler: str, curve: Curve, optimizer: Optimizer | None, name: str) -> Verdict:
+    """Judge what an optimizer's rate is multiplied by.
+
+    Args:
+        scheduler: what multiplies it, as the user wrote it.
+        curve: the factors.
+        optimizer: None where it is out of sight.
+        name: of the optimizer.
+    """
+
     def fine(message: str) -> Verdict:
         return Verdict(RATE_FOR_FACTOR, Outcome.fine, f"{scheduler}: {message}")
 
@@ -223,8 +234,12 @@ def _mistake(scheduler: str, curve: Curve, own: Quantity) -> Verdict:
     returned = f"a rate ({named} * ...)" if named else "a rate"
     if not named and highest is not None:
         returned = f"rates (up to {number(highest)})"
-    message = f"{scheduler} multiplies the optimizer's own rate by what the function returns, and this function "
-    message += f"returns {returned}"
+    again = scheduler == "MultiplicativeLR"
+    whose = "rate in force, at every step," if again else "optimizer's own rate"
+    message = f"{scheduler} multiplies the {whose} by what the function returns, and this function returns {returned}"
+    if again:
+        fix = "a factor for one step, such as lambda epoch: 0.95"
+        return Verdict(RATE_FOR_FACTOR, Outcome.mistake, f"{message}: next to nothing is left after two steps", fix)
     if own.number is not None and highest is not None and highest > 0:
         message += f": the rate used is {number(own.number)} * {number(highest)} = {number(own.number * highest)}"
     elif own.rates and set(own.rates) & set(curve.rates):

@@ -447,8 +447,8 @@ class Schedule:
     def __neg__(self) -> Any:
         # PyTorch's optimizers do so with the rate that they were given.
         raise TypeError(
-            f"{self!r} has a value for each step, and is no number; an optimizer takes a plain rate, such as 1e-3. For a "
-            f"framework's own object write {self._how}"
+            f"{self!r} has a value for each step, and is no number; an optimizer takes a plain rate, such as 1e-3. For "
+            f"a framework's own object write {self._how}"
         )
 
     def __float__(self) -> float:
