@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from choritsu.lint import quantities as q
 from choritsu.lint.imports import origin
 from choritsu.lint.names import Names, Site, dotted
-from choritsu.lint.things import Frame, Reader, Schedule, Stranger, Value
+from choritsu.lint.things import Frame, Function, Reader, Schedule, Stranger, Value
 
 _CURVES = frozenset("linear polynomial cosine exponential inverse piecewise constant".split())
 _FACTORS = _CURVES | frozenset("one_cycle wsd inverse_sqrt noam cyclic restarts from_transformers Factor".split())
@@ -15,6 +16,16 @@ _RATES = frozenset("from_keras from_optax Rate".split())
 _MADE = _CURVES | {"from_function", "from_json"}
 #: Methods that give a schedule of the same kind.
 _KEEPING = frozenset("scaled raised then warmup repeat after shift clip bind tabulated".split())
+#: What leaves the numbers of a schedule as they are.
+_NUMBERS = frozenset("warmup after shift bind tabulated".split())
+#: The numbers that our curves run between, in their places.
+_ENDS = {
+    "linear": ("start", "end"),
+    "polynomial": ("start", "end"),
+    "cosine": ("start", "end"),
+    "exponential": ("start",),
+    "inverse": ("start",),
+}
 #: These need not change from one step to the next as a whole curve does.
 _STEPS = frozenset("piecewise constant from_function from_json Factor cyclic from_transformers".split())
 
@@ -66,6 +77,31 @@ def _tuned(node: ast.Call) -> Schedule | None:
     return Schedule(1) if owner[2] == "LearningRate" and owner[0].rpartition(".")[2] in ("hp", "hps") else None
 
 
+def filled(schedule: Schedule, node: ast.Call, frame: Frame, reader: Reader) -> Schedule:
+    """Add what a schedule is made of, as far as that is in sight.
+
+    Args:
+        schedule: without it.
+        node: the call that makes it.
+        frame: where it stands.
+        reader: tells what the arguments are.
+    """
+    last = dotted(node.func).rpartition(".")[2]
+    if last == "from_function" and node.args:
+        found = reader.values(node.args[0], frame)
+        plain = tuple(value for value in found if isinstance(value, Function))
+        return replace(schedule, functions=plain if len(plain) == len(found) else ())
+    words = {word.arg: word.value for word in node.keywords}
+    ends: list[q.Quantity] = []
+    for place, word in enumerate(_ENDS.get(last, ())):
+        given = node.args[place] if len(node.args) > place else words.get(word)
+        if isinstance(given, ast.Starred):
+            return schedule
+        default = q.written(1.0 if word == "start" else 0.0)
+        ends.append(default if given is None else reader.quantity(given, frame))
+    return replace(schedule, ends=tuple(ends))
+
+
 def continued(node: ast.Call, frame: Frame, reader: Reader) -> Schedule | None:
     """Give the schedule that a schedule's own method makes; None if it is none.
 
@@ -78,7 +114,8 @@ def continued(node: ast.Call, frame: Frame, reader: Reader) -> Schedule | None:
         return None
     match reader.values(node.func.value, frame):
         case [Schedule() as schedule]:
-            return schedule
+            kept = node.func.attr in _NUMBERS
+            return schedule if kept else replace(schedule, ends=(), functions=(), base=None)
     return None
 
 
@@ -93,8 +130,11 @@ def combined(op: ast.operator, left: Value, right: Value) -> Value:
     match op, left, right:
         case ast.Mult(), Schedule(unit=one), Schedule(unit=other):
             return Schedule(one + other) if one + other < 2 else q.UNKNOWN
-        case (ast.Mult(), Schedule(unit=0, varies=varies), by) | (ast.Mult(), by, Schedule(unit=0, varies=varies)):
-            return Schedule(1, varies) if _is_number(by) else q.UNKNOWN
+        case (ast.Mult(), Schedule(unit=0) as factor, by) | (ast.Mult(), by, Schedule(unit=0) as factor):
+            if not _is_number(by):
+                return q.UNKNOWN
+            base = by if isinstance(by, q.Quantity) else None
+            return replace(factor, unit=1, base=base)
         case ast.Div(), Schedule(unit=1, varies=varies), by if _is_number(by):
             return Schedule(0, varies)
     return q.UNKNOWN

@@ -106,10 +106,16 @@ class Schedule:
     Args:
         unit: 0 for a factor, 1 for a rate.
         varies: it is a curve that is counted from the start.
+        ends: the numbers that it was made to run between, as far as they are known.
+        functions: what it was made of, where that is a user's.
+        base: the rate that made it one of a factor.
     """
 
     unit: int
     varies: bool = False
+    ends: tuple[Quantity, ...] = ()
+    functions: tuple[Function, ...] = ()
+    base: Quantity | None = None
 
 
 Value: TypeAlias = (

@@ -27,7 +27,7 @@ from choritsu.lint.names import (
     parameters,
 )
 from choritsu.lint.options import options
-from choritsu.lint.ours import asked, combined, continued, imported, made
+from choritsu.lint.ours import asked, combined, continued, filled, imported, made
 from choritsu.lint.quantities import Quantity
 from choritsu.lint.statements import ROUNDS, Runner
 from choritsu.lint.things import (
@@ -712,7 +712,10 @@ class Evaluator:
             return self._partial(node, frame)
         if last == "get" and isinstance(node.func, ast.Attribute) and node.args:
             return self._got(node, node.func, frame)
-        own = (made(node, frame.site, self.names) or continued(node, frame, self)) if self.ours else None
+        own = None
+        if self.ours:
+            schedule = made(node, frame.site, self.names)
+            own = continued(node, frame, self) if schedule is None else filled(schedule, node, frame, self)
         if own is not None:
             return [own]
         callees = (
