@@ -25,7 +25,8 @@ def guard(
     is a `ScheduleWarning` with the numbers and the line to write. The guard itself raises nothing.
 
     A function given to `LambdaLR` or `MultiplicativeLR` that begins small may be called at up to ten steps more than
-    training calls it; one that begins at 0.5 or above is not. Objects with values of their own are copied first.
+    training calls it; one that begins at 0.5 or above is not. Objects with values of their own are copied first. So may
+    one in a `Factor` that becomes a rate, and one in a `Rate` that does not begin as rates do.
 
     Args:
         things: PyTorch schedulers, or Keras callbacks and models; also in tuples.
