@@ -343,6 +343,7 @@ class TestExpressions:
             with suppress(ScheduleError):
                 read_schedule(text)
 
+    @pytest.mark.filterwarnings("ignore::choritsu.errors.ScheduleWarning")
     @given(expressions())
     def test_whatever_is_written_gives_a_schedule_or_a_sentence(self, text):
         try:

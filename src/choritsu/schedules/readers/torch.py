@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from choritsu.errors import ScheduleError
 from choritsu.schedules.readers.checks import agreed, whole
+from choritsu.schedules.shapes import Scale
 from choritsu.schedules.values import Factor, Rate
 
 _Either: TypeAlias = Factor | Rate
@@ -223,7 +224,8 @@ def _sequence(scheduler: Any) -> list[_Either]:
         here = [(begin, part[index]) for begin, part in parts]
         if any(isinstance(part, Rate) for _, part in here):
             base = float(group["initial_lr"])
-            here = [(begin, part if isinstance(part, Rate) else base * part) for begin, part in here]
+            # Not base * part, which warns of small factors: what is read is not of this user's making.
+            here = [(begin, part if isinstance(part, Rate) else Rate(Scale(part.shape, base))) for begin, part in here]
         joined: Any = here[0][1]
         for begin, part in here[1:]:
             joined = joined.then(part, at=begin)
