@@ -70,7 +70,13 @@ def test_other_unknown_names_are_told_by_python(tmp_path):
         def broken(self):
             return self.not_there
 
+        @property
+        def trials(self):
+            return self.not_there_either
+
     tuner = Own(square, max_trials=1, directory=tmp_path)
+    with pytest.raises(AttributeError, match="'Own' object has no attribute 'not_there_either'"):
+        tuner.trials  # noqa: B018
     with pytest.raises(AttributeError, match="'Own' object has no attribute 'not_there'"):
         tuner.broken  # noqa: B018
     with pytest.raises(AttributeError, match="'HyperParameters' object has no attribute 'Flot'"):

@@ -19,11 +19,12 @@ import choritsu as ct
 from choritsu.decisions import Continue
 from choritsu.errors import RedefinedError
 from choritsu.executors import ProcessExecutor, surroundings
-from choritsu.executors.messages import as_bytes
+from choritsu.executors.messages import Ended, as_bytes, raised_by
 from choritsu.executors.parcel import Parcel, opened
 from choritsu.executors.places import Place, dealt, places, visible_gpus
 from choritsu.testing.executors import behave, job
 from choritsu.trials import Failed, Finished, Interrupted, Lost, Report, Reported
+from choritsu.work import trace_of
 
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
 
@@ -710,20 +711,30 @@ def test_a_worker_sees_its_gpus(monkeypatch):
         assert [told[number][-1].message for number in range(2)] == ["4", "6"]
 
 
-def test_other_workers_begin_as_soon_as_the_first_has_asked_for_its_parameters(tmp_path, monkeypatch):
-    def train(hp):
+def test_an_error_that_cannot_be_loaded_here_is_told_as_text():
+    try:
+        raise ValueError("no disk")
+    except ValueError as error:
+        told = raised_by(Ended(b"junk", trace_of(error), False, 0))
+    assert str(told) == "ValueError: no disk"
+
+
+def test_other_workers_begin_as_soon_as_the_first_has_asked_for_its_parameters(tmp_path):
+    def train(hp, pause=60.0):
         x, n = hp.Float("x", 0, 1), hp.Int("n", 1, 9)
-        time.sleep(4)
+        # Both wait for each other, which they can only do at the same time.
+        (tmp_path / f"begun-{x}").touch()
+        limit = time.monotonic() + pause
+        while len(list(tmp_path.glob("begun-*"))) < 2 and time.monotonic() < limit:
+            time.sleep(0.05)
         return x + n
 
-    tuner = ct.RandomSearch(train, max_trials=2, seed=0, directory=tmp_path)
+    tuner = ct.RandomSearch(train, max_trials=2, seed=0, directory=tmp_path / "both")
     tuner.search(workers=2, verbose=0)
     first, second = tuner.history
     assert second.started < first.ended
     assert set(second.suggested) == {"x", "n"}
-    alone = ct.RandomSearch(
-        lambda hp: hp.Float("x", 0, 1) + hp.Int("n", 1, 9), max_trials=2, seed=0, directory=tmp_path / "alone"
-    )
+    alone = ct.RandomSearch(lambda hp: train(hp, 0.0), max_trials=2, seed=0, directory=tmp_path / "alone")
     alone.search(verbose=0)
     assert [trial.values for trial in alone.history] == [first.values, second.values]
 
@@ -731,10 +742,15 @@ def test_other_workers_begin_as_soon_as_the_first_has_asked_for_its_parameters(t
 def test_what_is_asked_for_late_is_tuned_too(tmp_path):
     def train(hp):
         x = hp.Float("x", 0, 1)
-        time.sleep(3)
+        (tmp_path / f"begun-{x}").touch()
+        limit = time.monotonic() + 60
+        while len(list(tmp_path.glob("begun-*"))) < 2 and time.monotonic() < limit:
+            time.sleep(0.05)
         return x + hp.Int("n", 1, 9)
 
-    tuner = ct.RandomSearch(train, max_trials=3, seed=0, directory=tmp_path)
+    tuner = ct.RandomSearch(train, max_trials=2, seed=0, directory=tmp_path / "search")
     tuner.search(workers=2, verbose=0)
-    assert [set(trial.values) for trial in tuner.history] == [{"x", "n"}] * 3
-    assert len({trial.values["x"] for trial in tuner.history}) == 3
+    # The second began when nobody knew of n.
+    assert set(tuner.history[1].suggested) == {"x"}
+    assert [set(trial.values) for trial in tuner.history] == [{"x", "n"}] * 2
+    assert len({trial.values["x"] for trial in tuner.history}) == 2

@@ -108,6 +108,7 @@ def test_metrics_of_one_name_are_refused(tmp_path, metrics, told):
     [
         ({"metrics": [make_scorer(f1_score)]}, r"functions \(y_true, y_pred\) -> float with a name"),
         ({"scoring": f1_score}, r"make_scorer\(f1_score\)"),
+        ({"scoring": ["accuracy", "f1_macro"]}, "goes to metrics"),
         ({"cv": 0.2}, "a list of .training indices"),
         ({"cv": "5"}, "a list of .training indices"),
     ],
@@ -125,9 +126,20 @@ def test_too_few_folds_are_refused(tmp_path, cv):
 
 @pytest.mark.parametrize("metric", ["acuracy", "f2"])
 def test_unknown_scorers_are_refused(tmp_path, metric):
-    for arguments in ({"scoring": metric}, {"metrics": [metric]}):
-        with pytest.raises(FatalValueError, match=metric):
-            tuned(tmp_path, **arguments)
+    for name, given in (("scoring", metric), ("metrics", [metric])):
+        with pytest.raises(FatalValueError, match=f"{name}='{metric}'"):
+            tuned(tmp_path, **{name: given})
+
+
+def test_a_subclass_may_take_arguments_of_its_own(tmp_path):
+    class Own(ct.SklearnTuner):
+        def run_trial(self, trial, X, y, sample_weight, groups, extra=0, **words):
+            trial.hyperparameters.Int("depth", 1, 5)
+            trial.report(score=extra)
+
+    tuner = Own(ct.oracles.RandomSearchOracle(max_trials=1, seed=0), tree, directory=tmp_path)
+    tuner.search(X, Y, extra=5, verbose=0)
+    assert tuner.history.best.score == 5
 
 
 def test_folds_may_be_listed_or_come_from_a_generator(tmp_path):
@@ -162,29 +174,6 @@ def test_regression_and_its_best_estimator(tmp_path):
         scoring="neg_mean_squared_error",
     )
     assert tuner.get_best_models()[0].score(X, target) == pytest.approx(1.0)
-
-
-def test_a_trial_that_was_broken_off_keeps_its_folds(tmp_path, monkeypatch):
-    monkeypatch.setattr("choritsu.frameworks.sklearn.LONG", -1.0)
-    fitted = []
-
-    class Slow(DecisionTreeClassifier):
-        def fit(self, x, y):
-            fitted.append(len(x))
-            if len(fitted) == 4:
-                raise KeyboardInterrupt
-            return super().fit(x, y)
-
-    def build(hp):
-        return Slow(max_depth=hp.Int("depth", 1, 5), random_state=0)
-
-    with pytest.raises(KeyboardInterrupt):
-        tuned(tmp_path / "broken", build=build, trials=1)
-    assert len(fitted) == 4
-    again = tuned(tmp_path / "broken", build=build, trials=1)
-    assert len(fitted) == 6
-    assert again.history[0].result == tuned(tmp_path / "whole", trials=1).history[0].result
-    assert again.summary.epochs == 5
 
 
 @pytest.mark.parametrize("oracle", [ct.oracles.HyperbandOracle(max_epochs=4), ct.oracles.ASHA(max_epochs=9)])

@@ -41,7 +41,7 @@ class Translating:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            if name in type(self)._elsewhere:
+            if name in type(self)._elsewhere and not hasattr(type(self), name):
                 raise lacking(f"{type(self).__name__!r} object", name, self._elsewhere)
-            # In Python's own words, or in those of the property that has raised.
+            # In Python's own words; or in those of a property that has raised, which for that is asked once more.
             return object.__getattribute__(self, name)

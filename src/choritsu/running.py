@@ -559,10 +559,14 @@ class RunningTrial(Translating):
             # Otherwise the last word belongs to what was returned.
             self._forget(name)
         if reported:
-            # It is no further epoch: it belongs to the last one, and only the result has it.
-            place = max(place for place, report in enumerate(self.reports) if report.execution == self.execution)
-            last = self.reports[place]
-            self.reports[place] = replace(last, metrics={**last.metrics, **metrics})
+            # It is no further epoch, and only the result has it: it belongs to the epoch that the result is of.
+            places = [place for place, report in enumerate(self.reports) if report.execution == self.execution]
+            scored = [place for place in places if name in self.reports[place].metrics]
+            place = min(
+                scored, key=lambda at: self.objective.badness(self.reports[at].metrics[name]), default=places[-1]
+            )
+            held = self.reports[place]
+            self.reports[place] = replace(held, metrics={**held.metrics, **metrics})
         else:
             self._report(metrics)
         return name in metrics

@@ -181,7 +181,9 @@ def check_hypermodel(hypermodel: Any) -> None:
             "bind the rest, as in lambda hp: function(hp, x, y)"
         )
     if not _takes_any(hypermodel):
-        raise FatalTypeError("the function takes no argument, and is given hp, which it asks: def train(hp): ...")
+        raise FatalTypeError(
+            "the function takes no argument by position, and is given hp, which it asks: def train(hp): ..."
+        )
     if inspect.iscoroutinefunction(hypermodel) or inspect.isgeneratorfunction(hypermodel):
         kind = "an async function" if inspect.iscoroutinefunction(hypermodel) else "a generator function"
         raise FatalTypeError(

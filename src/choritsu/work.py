@@ -25,7 +25,7 @@ from choritsu.running import Job, PausedError, RunningTrial
 from choritsu.space import Parameter, drawn
 from choritsu.trials import Event, Failed, Finished, Interrupted, Lost, Refused, result_of
 
-#: For so many seconds nothing new was asked for, when parameters are told of before there is any score.
+#: After so many seconds without a new one, seen at the second look, parameters are told of before there is any score.
 QUIET = 1.0
 
 #: Trains one trial; what it returns has been told to the trial by then.
@@ -58,16 +58,18 @@ def _telling_early(trial: RunningTrial) -> Iterator[None]:
             if found and found == before:
                 # Whatever is wrong with them, the trial itself is told when it comes to telling them.
                 with contextlib.suppress(BaseException):
+                    # Told twice, should the trial do so in this moment, they are the same.
                     trial.announce()
             before = found
 
     teller = threading.Thread(target=tell, name="choritsu_telling_early", daemon=True)
-    teller.start()
     try:
+        teller.start()
         yield
     finally:
         over.set()
-        teller.join(QUIET)
+        if teller.ident is not None:
+            teller.join(QUIET)
 
 
 class _UntoldError(BaseException):
@@ -176,7 +178,7 @@ def trace_of(error: BaseException) -> str:
     own, place = os.path.join(Path(__file__).parent, ""), error.__traceback__
     while place is not None and place.tb_frame.f_code.co_filename.startswith(own):
         place = place.tb_next
-    return "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
+    return "".join(traceback.format_exception(type(error), error, place or error.__traceback__)).rstrip()
 
 
 def describe(error: BaseException) -> str:

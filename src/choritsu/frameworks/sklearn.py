@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from choritsu.chance import derive
@@ -19,8 +19,6 @@ from choritsu.running import RunningTrial
 
 #: The name under which each fold's score is reported, as in Keras Tuner.
 SCORE = "score"
-#: A fold that took more seconds than this is not trained again when its trial is taken up once more.
-LONG = 0.2
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,13 @@ class Scoring:
                 f"scoring={name} takes (y_true, y_pred), and a scorer takes (estimator, X, y); "
                 f"write scoring=sklearn.metrics.make_scorer({name}), or metrics={name} to record it besides"
             )
-        for known in [scoring, *_listed(metrics)]:
-            if isinstance(known, str):
-                _scorer(known)
+        if isinstance(scoring, str):
+            _scorer(scoring, "scoring")
+        elif scoring is not None and not callable(scoring):
+            raise FatalTypeError(
+                f"scoring is the name of a scorer, a callable (estimator, X, y) -> float, or None, got {scoring!r}; "
+                "what is to be recorded besides goes to metrics"
+            )
         return cls(scoring, _named(_listed(metrics)), _splitter(cv))
 
     def scorer(self) -> Callable[..., float]:
@@ -69,7 +71,7 @@ class Scoring:
             return lambda estimator, x, y, **weights: estimator.score(x, y, **weights)
         if callable(self.scoring):
             return self.scoring  # type: ignore[no-any-return]
-        return _scorer(self.scoring)
+        return _scorer(self.scoring, "scoring")
 
     def described(self) -> dict[str, str]:
         """Say how scores come about, the same in every process; functions of one name are told as one.
@@ -100,13 +102,13 @@ def _lasting(thing: Any) -> str:
     return text if len(text) <= 200 else f"{text[:100]} … ({derive(0, text):08x})"
 
 
-def _scorer(name: str) -> Callable[..., float]:
+def _scorer(name: str, argument: str) -> Callable[..., float]:
     from sklearn.metrics import get_scorer
 
     try:
         return get_scorer(name)  # type: ignore[no-any-return]
     except ValueError as error:
-        raise FatalValueError(f"scoring={name!r}: {error}") from error
+        raise FatalValueError(f"{argument}={name!r}: {error}") from error
 
 
 def _listed(metrics: Any) -> list[Any]:
@@ -132,6 +134,7 @@ def _named(metrics: Sequence[Any]) -> dict[str, Callable[[Any, Any], float] | st
 def _name_of(metric: Any) -> str:
     """Give the name of a metric, which may be a partial of one."""
     if isinstance(metric, str):
+        _scorer(metric, "metrics")
         return metric
     if isinstance(metric, functools.partial):
         return _name_of(metric.func)
@@ -146,11 +149,11 @@ def _name_of(metric: Any) -> str:
 def _splitter(cv: Any) -> Any:
     from sklearn.model_selection import KFold, check_cv
 
-    if isinstance(cv, bool) or (isinstance(cv, int) and cv < 2):
+    if isinstance(cv, bool) or (isinstance(cv, Integral) and cv < 2):
         raise FatalValueError(f"cv must be a number of folds of at least 2, or a splitter, got {cv!r}")
-    if cv is None or isinstance(cv, int):
+    if cv is None or isinstance(cv, Integral):
         # Keras Tuner's.
-        return KFold(5 if cv is None else cv, shuffle=True, random_state=1)
+        return KFold(5 if cv is None else int(cv), shuffle=True, random_state=1)
     if isinstance(cv, str) or not (hasattr(cv, "split") or isinstance(cv, Iterable)):
         raise FatalTypeError(
             f"cv must be a number of folds, a scikit-learn splitter, or a list of (training indices, validation "
@@ -181,12 +184,9 @@ def cross_validate(
     """
     score = scoring.scorer()
     functions = {name: metric for name, metric in scoring.metrics.items() if not isinstance(metric, str)}
-    scorers = {name: _scorer(metric) for name, metric in scoring.metrics.items() if isinstance(metric, str)}
+    scorers = {name: _scorer(metric, "metrics") for name, metric in scoring.metrics.items() if isinstance(metric, str)}
     for fold, (train, test) in enumerate(scoring.splitter.split(x, y, groups)):
         trial.execution = fold
-        if trial.attempt and trial.has_ended():
-            continue
-        begun = time.monotonic()
         seed_everything(trial.seed)
         estimator = built(build, trial.hyperparameters)
         weights = None if sample_weight is None else rows(sample_weight, train)
@@ -201,11 +201,7 @@ def cross_validate(
         if functions:
             predicted = estimator.predict(x_test)
             told |= {name: metric(y_test, predicted) for name, metric in functions.items()}
-        try:
-            trial.report(told)
-        finally:
-            if time.monotonic() - begun > LONG:
-                trial.end_execution()
+        trial.report(told)
 
 
 def _takes_weights(function: Any) -> bool:

@@ -9,9 +9,6 @@ from choritsu.space import Space
 from choritsu.stores import Identity
 from choritsu.trials import History, Objective, Status, Trial
 
-#: After so many trials a parameter that is new is worth a word: the branches of a function have been seen by then.
-BRANCHES = 5
-
 
 def is_to_redefine(
     stored: Identity, history: History, objective: Objective, asked: Space | None, directory: str, *, accept: bool
@@ -59,29 +56,28 @@ def other_executions(stored: Identity, each: int | str) -> Iterator[str]:
         yield f"trials made earlier had {earlier}, those to come {now.removesuffix(' each')}"
 
 
-def doubts(trial: Trial, earlier: Sequence[Trial]) -> Iterator[str]:
+def doubts(trial: Trial, earlier: Sequence[Trial], space: Space) -> Iterator[str]:
     """Say what of a trial that has completed hints at a mistake.
 
     Args:
         trial: what has completed.
         earlier: what an earlier run of a script has completed whose function could not be looked at beforehand. Since
-            a function may ask for more in another branch, only what several trials agree on is told.
+            a function asks for other parameters in another branch, it is doubted only where none is left.
+        space: all that was ever asked for.
     """
-    untold = [name for name in trial.suggested if name not in trial.values] if trial.enqueued else []
-    if untold:
+    # What is known by its name may belong to another branch.
+    untold = [name for name in trial.suggested if name not in trial.values and not space.named(name)]
+    if trial.enqueued and untold:
         yield (
             f"{', '.join(untold)} was enqueued for trial {trial.number}, and its function asked for "
             f"{', '.join(trial.values) or 'nothing'}: what is not enqueued under its name has its default"
         )
-    always = set.intersection(*(set(one.values) for one in earlier)) if len(earlier) > 1 else set()
-    gone = sorted(always - set(trial.values))
-    new = [name for name in trial.values if not any(name in one.values for one in earlier)]
-    if gone or (new and len(earlier) >= BRANCHES):
-        asked = [f"for {', '.join(new)}, which none of the {len(earlier)} trials made earlier did"] if new else []
-        asked += [f"not for {', '.join(gone)}, which all {len(earlier)} trials made earlier did"] if gone else []
+    before = {name: None for one in earlier for name in one.values}
+    if len(earlier) > 1 and trial.values and not before.keys() & trial.values.keys():
         yield (
-            f"trial {trial.number} asked {' and '.join(asked)}: if the function has changed, their scores cannot be "
-            "compared; give another project_name"
+            f"trial {trial.number} asked for {', '.join(trial.values)}, and the {len(earlier)} trials made earlier for "
+            f"{', '.join(before) or 'nothing'}: if the function has changed, their scores cannot be compared; give "
+            "another project_name"
         )
 
 

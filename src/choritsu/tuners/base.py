@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import shutil
 import warnings
@@ -50,7 +49,7 @@ from choritsu.trials import (
     as_objective,
 )
 from choritsu.tuners.agreement import doubts, is_to_redefine, other_executions, redefined
-from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored
+from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored, keywords
 from choritsu.tuners.pruning import prune
 from choritsu.views import OracleView, TrialView, summarize
 from choritsu.work import Perform, describe, perform, trace_of
@@ -394,8 +393,7 @@ class Tuner(Translating):
             StoreError: when the store cannot be written; what it holds is kept, and running again goes on.
         """
         if not training.is_hypermodel(self._tuned) and type(self).run_trial is Tuner.run_trial:
-            own = inspect.signature(Tuner.search).parameters.values()
-            check_words(fit_kwargs, [item.name for item in own if item.kind is item.KEYWORD_ONLY])
+            check_words(fit_kwargs, keywords(Tuner.search))
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
         if not isinstance(mirror, Mirror | None):
             raise TypeError(f'mirror must be such as OptunaMirror("sqlite:///study.db", "name"), got {mirror!r}')
@@ -438,8 +436,8 @@ class Tuner(Translating):
                 def watch(event: Event, history: History) -> None:
                     nonlocal earlier
                     display.show(event, history)
-                    if isinstance(event, Finished) and not event.attempt:
-                        for doubt in doubts(history[event.number], earlier):
+                    if isinstance(event, Finished):
+                        for doubt in doubts(history[event.number], earlier, history.space):
                             warnings.warn(doubt, stacklevel=1)
                         earlier = ()
                     if mirror is not None:

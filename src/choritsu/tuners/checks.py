@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -27,15 +27,13 @@ ELSEWHERE = {
     "timeout": "time_limit",
     "time_budget_s": "time_limit",
     "n_jobs": "workers",
-    "n_trials": "max_trials of the tuner itself",
-    "n_iter": "max_trials of the tuner itself",
 }
 
 #: What other libraries call arguments of a tuner.
 ELSEWHERE_LIMITS = {
-    "direction": 'objective=Objective(name, "max")',
+    "direction": 'objective=Objective(name, "min" or "max")',
     "metric": "objective",
-    "mode": 'objective=Objective(name, "max")',
+    "mode": 'objective=Objective(name, "min" or "max")',
     "n_iter": "max_trials",
     "n_trials": "max_trials",
     "num_samples": "max_trials",
@@ -87,11 +85,18 @@ def check_words(words: Iterable[str], own: Sequence[str], *, others: bool = True
     """
     for word in words:
         # Keras refuses what its `fit` does not know, and a model may have another one.
-        meant = ELSEWHERE.get(word) or (None if others and word in FIT else closest(word, own, cutoff=0.85))
+        limit = f"{ELSEWHERE_LIMITS[word]} of the tuner itself" if word in ELSEWHERE_LIMITS else None
+        meant = ELSEWHERE.get(word) or limit or (None if others and word in FIT else closest(word, own, cutoff=0.85))
         if meant is not None and word not in own:
             raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")
         if not others and word not in own:
             raise FatalTypeError(f"search takes no argument {word}; it takes X, y, {', '.join(sorted(own))}")
+
+
+def keywords(function: Callable[..., Any]) -> list[str]:
+    """Give the names of the arguments that a function takes by name only."""
+    parameters = inspect.signature(function).parameters.values()
+    return [item.name for item in parameters if item.kind is item.KEYWORD_ONLY]
 
 
 def check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,7 @@ from choritsu.running import RunningTrial
 from choritsu.space import Space
 from choritsu.trials import Objective
 from choritsu.tuners.base import Tuner
-from choritsu.tuners.checks import check_words
+from choritsu.tuners.checks import check_words, keywords
 
 
 class SklearnTuner(Tuner):
@@ -124,9 +123,9 @@ class SklearnTuner(Tuner):
             FatalTypeError: for arguments that it does not take.
             FatalValueError: for data of different numbers of samples.
         """
-        own = inspect.signature(Tuner.search).parameters.values()
-        taken = ["verbose", *(item.name for item in own if item.kind is item.KEYWORD_ONLY)]
-        check_words(kwargs, [*taken, "sample_weight", "groups"], others=False)
+        # A subclass that trains in its own way may take more.
+        theirs = type(self).run_trial is not SklearnTuner.run_trial
+        check_words(kwargs, [*keywords(Tuner.search), "verbose", "sample_weight", "groups"], others=theirs)
         check_lengths(X, y=y, sample_weight=sample_weight, groups=groups)
         self._data = (X, y, sample_weight)
         super().search(X, y, sample_weight, groups, **kwargs)
