@@ -275,7 +275,7 @@ def test_callbacks_made_in_fit_go_on_and_history_is_whole(search, eager):
     assert same(search("scaled", build=Model()), whole)
     assert histories[0] == histories[1]
     assert histories[0][0] == list(range(5))
-    assert told(whole)[0][3][-1][2]["stopped"] == 4
+    assert whole.history.best.result.metrics["stopped"] == 4
 
 
 @pytest.mark.parametrize("backend", ["torch"])
