@@ -318,7 +318,7 @@ def test_no_slice_of_python_harms_the_reader(start, length):
 
 @pytest.mark.slow
 @given(st.lists(st.sampled_from(EXPRESSIONS), min_size=4, max_size=4))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_python_harms_the_evaluation(parts):
     value, function, rate, condition = parts
     code = f"""
