@@ -991,13 +991,6 @@ def test_a_declared_factor_as_small_as_a_rate_is_noticed_without_a_guard(block):
         block()
 
 
-@pytest.mark.parametrize("block", FACTORS_ATTACHED.values(), ids=FACTORS_ATTACHED)
-def test_declared_factors_are_not_suspected_without_a_guard(block):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ScheduleWarning)
-        block()
-
-
 PRODUCTS = {
     "a number": lambda: 1e-3 * CURVE,
     "a number after it": lambda: CURVE * 1e-3,
@@ -1037,8 +1030,10 @@ def test_a_factor_as_small_as_a_rate_is_noticed_where_it_becomes_one(block):
         block()
 
 
-@pytest.mark.parametrize("block", RIGHT_PRODUCTS.values(), ids=RIGHT_PRODUCTS)
-def test_factors_that_become_rates_are_not_suspected(block):
+@pytest.mark.parametrize(
+    "block", [*FACTORS_ATTACHED.values(), *RIGHT_PRODUCTS.values()], ids=[*FACTORS_ATTACHED, *RIGHT_PRODUCTS]
+)
+def test_declared_factors_are_not_suspected_without_a_guard(block):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ScheduleWarning)
         block()

@@ -80,11 +80,18 @@ def is_hypermodel(thing: object) -> bool:
     return callable(getattr(thing, "build", None)) and not inspect.isclass(thing)
 
 
+def _parameters(function: Function) -> list[inspect.Parameter] | None:
+    """Give the arguments of a function; None where it does not tell."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
 def _required(function: Function) -> list[str]:
     """Give the names of the arguments that a function must be given by position."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
+    parameters = _parameters(function)
+    if parameters is None:
         return ["hp"]
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [item.name for item in parameters if item.kind in kinds and item.default is item.empty]
@@ -92,11 +99,8 @@ def _required(function: Function) -> list[str]:
 
 def _takes_any(function: Function) -> bool:
     """Tell whether a function can be given an argument by position."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    return any(item.kind not in (item.KEYWORD_ONLY, item.VAR_KEYWORD) for item in parameters)
+    parameters = _parameters(function)
+    return parameters is None or any(item.kind not in (item.KEYWORD_ONLY, item.VAR_KEYWORD) for item in parameters)
 
 
 def takes_trial(function: Function) -> bool:
@@ -375,11 +379,8 @@ def fits_quietly(hypermodel: Any) -> bool:
     """Tell whether a hypermodel's ``fit`` takes ``verbose``; a function's model is fitted by Keras' own."""
     if not is_hypermodel(hypermodel) or not hasattr(hypermodel, "fit"):
         return True
-    try:
-        parameters = inspect.signature(hypermodel.fit).parameters
-    except (TypeError, ValueError):
-        return False
-    return "verbose" in parameters or any(item.kind is item.VAR_KEYWORD for item in parameters.values())
+    parameters = _parameters(hypermodel.fit) or []
+    return any(item.name == "verbose" or item.kind is item.VAR_KEYWORD for item in parameters)
 
 
 def _keras() -> Any:

@@ -158,8 +158,9 @@ def _scaled(name: str, curves: list[Curve], rates: list[Optimizer], optimizer: s
             continue
         own = next((rate.number for one in rates for rate in one.rates if rate.number), None)
         top = curve.highest
-        product = "" if own is None or top is None else f": the rate used is {number(own)} * {number(top)} = "
-        product += "" if own is None or top is None else number(own * top)
+        product = ""
+        if own is not None and top is not None:
+            product = f": the rate used is {number(own)} * {number(top)} = {number(own * top)}"
         yield Verdict(
             RATE_FOR_FACTOR,
             Outcome.mistake,

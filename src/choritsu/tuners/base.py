@@ -776,14 +776,17 @@ class Tuner(Translating):
 
     def _prune(self) -> None:
         """Delete what of trials is not needed any more."""
-        oracle = self._settings.make(self.seed)
         prune(
             Path(self.project_dir),
             self._store.history,
             self._keep_best_models,
             repeats=self._repeats.as_needed,
-            promotable=oracle.promotable if isinstance(oracle, Budgeted) else lambda _: (),
+            promotable=self._promotable,
         )
+
+    def _promotable(self, history: History) -> frozenset[int]:
+        oracle = self._settings.make(self.seed)
+        return oracle.promotable(history) if isinstance(oracle, Budgeted) else frozenset()
 
 
 def project_place(directory: str | os.PathLike[str] | None, project_name: str | None) -> Path:

@@ -85,11 +85,13 @@ def check_words(words: Iterable[str], own: Sequence[str], *, others: bool = True
     """
     for word in words:
         # Keras refuses what its `fit` does not know, and a model may have another one.
+        if word in own or (others and word in FIT):
+            continue
         limit = f"{ELSEWHERE_LIMITS[word]} of the tuner itself" if word in ELSEWHERE_LIMITS else None
-        meant = ELSEWHERE.get(word) or limit or (None if others and word in FIT else closest(word, own, cutoff=0.85))
-        if meant is not None and word not in own:
+        meant = ELSEWHERE.get(word) or limit or closest(word, own, cutoff=0.85)
+        if meant is not None:
             raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")
-        if not others and word not in own:
+        if not others:
             raise FatalTypeError(f"search takes no argument {word}; it takes X, y, {', '.join(sorted(own))}")
 
 

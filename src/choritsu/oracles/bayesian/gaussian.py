@@ -94,6 +94,7 @@ def matern(squares: Floats) -> tuple[Floats, Floats]:
 
 def _covariance(here: Floats, there: Floats, signal: float) -> Floats:
     """Give the Matérn-5/2 correlations of points divided by their lengths, times the variance of the signal."""
+    # `matern` without its derivative, and in place: two thirds of the time for the many candidates of a suggestion.
     r = cdist(here, there, "sqeuclidean")
     r *= 5.0
     np.sqrt(r, out=r)
