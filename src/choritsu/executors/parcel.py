@@ -7,11 +7,13 @@ all hold one copy between them, and what one of them changes, no other sees.
 from __future__ import annotations
 
 import io
+import marshal
 import mmap
 import pickle
 import sys
 import tempfile
 from collections.abc import Callable
+from types import CodeType
 from typing import IO, Any
 
 import cloudpickle
@@ -21,9 +23,15 @@ _ALIGNMENT = 64
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is not typed
-    """Also has the arrays written apart that NumPy itself would not: with gaps, or mapped from a file."""
+    """Also has the arrays written apart that NumPy itself would not: with gaps, or mapped from a file.
+
+    Code keeps the name of its file, which cloudpickle 3.1.3 leaves out: tracebacks of what is pickled by value would
+    show none of its lines. Whoever reads it is the same interpreter.
+    """
 
     def reducer_override(self, thing: Any) -> Any:
+        if type(thing) is CodeType:
+            return marshal.loads, (marshal.dumps(thing),)
         numpy = sys.modules.get("numpy")
         if (
             numpy is not None
