@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
 from choritsu.errors import ScheduleError
 from choritsu.schedules.durations import share
@@ -56,4 +56,6 @@ def planned(peak: float, form: str, *, warmup: float = 0.0, end: float = 0.0) ->
             body = inverse(1.0, every=share(warmup or 0.01), power=0.5, steps=rest)
         case _:
             body = constant(1.0).then(linear(1.0, end, steps=share(FALL)), at=share(1.0 - warmup - FALL))
-    return cast(Rate, peak * (body.warmup(share(warmup)) if warmup else body))
+    factor = body.warmup(share(warmup)) if warmup else body
+    # Not `peak * factor`, where it is asked whether the factor may be a rate itself: this one's highest value is 1.
+    return Rate(factor.shape).scaled(peak)
