@@ -7,8 +7,9 @@
     python -m benchmarks.searching budgets                                       # part trainings: epochs to a goal
     python -m benchmarks.searching problems                                      # what there is to tune
 
-Results are appended to `searching.jsonl` (`--results`), a line for each player, problem and seed. What is there is not
-run again, so that a run can be continued and players added; with `--again` it is, and the later line counts.
+Results are kept in `played/` (`--results`), a file for each player, a line for each problem and seed: `report` tells
+of them without playing. What is there is not run again, so that a run can be continued and seeds added; with `--again`
+it is, and has to be, for our own players, when an oracle has changed.
 
 - `problems.py`: what a problem is. Synthetic ones are in `synthetic.py`, trainings done once for all in `curves.py` and
   `tables/`, trainings that run live in `live.py`. `references.json` holds the losses by which regret is scaled;

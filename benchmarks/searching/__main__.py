@@ -15,7 +15,11 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from benchmarks.searching.players import PLAYERS, invited  # noqa: E402  # before NumPy is loaded
 from benchmarks.searching.playing import Match, interpreters, play  # noqa: E402
 from benchmarks.searching.problems import problems  # noqa: E402
-from benchmarks.searching.results import read  # noqa: E402
+from benchmarks.searching.results import read, sort  # noqa: E402
+
+#: What has been played is kept with the code: a peer's hundred trials, on all problems and seeds, take hours.
+PLAYED = Path(__file__).parent / "played"
+PLAYED_IN_PART = Path(__file__).parent / "played-in-part.jsonl"
 
 
 def matches(given: argparse.Namespace) -> Iterator[Match]:
@@ -40,6 +44,7 @@ def run(given: argparse.Namespace) -> None:
             if not played.error or reason not in reasons:
                 print(played, flush=True)
             reasons.add(reason)
+    sort(given.results)
 
 
 def report(given: argparse.Namespace) -> None:
@@ -94,7 +99,7 @@ def parsed() -> argparse.Namespace:
     made.add_argument("--curves", type=Path, help="an SVG to draw")
     for name in ("run", "report"):
         commands.choices[name].add_argument("--problems", nargs="+", metavar="NAME", help="only these")
-        commands.choices[name].add_argument("--results", type=Path, default=Path("searching.jsonl"))
+        commands.choices[name].add_argument("--results", type=Path, default=PLAYED)
     command("problems", listed, "List the problems.")
     made = command("references", references, "Find the best and the typical losses anew.")
     made.add_argument("problems", nargs="*")
@@ -102,7 +107,7 @@ def parsed() -> argparse.Namespace:
     made.add_argument("--methods", nargs="+", metavar="NAME", help="only these")
     made.add_argument("--seeds", type=int, default=20)
     made.add_argument("--python", action="append", default=[], metavar="PACKAGE=PATH")
-    made.add_argument("--results", type=Path, default=Path("budgets.jsonl"))
+    made.add_argument("--results", type=Path, default=PLAYED_IN_PART)
     return parser.parse_args()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import choritsu
 from benchmarks.searching.players import Entry
 from benchmarks.searching.problems import Problem, problems
-from benchmarks.searching.results import Run, append
+from benchmarks.searching.results import Run, append, run_of
 from choritsu.chance import derive
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ class Match:
         seeds: one run for each.
         trials: how many trials a run has.
         patience: how many seconds a suggestion may take, once `LEAST_TRIALS` are done.
-        results: the file to which runs are appended.
+        results: the folder where runs are kept.
     """
 
     entry: Entry
@@ -113,40 +113,30 @@ def play(match: Match) -> Played:
                 append(match.results, runs[-1])
     except PlayerError as error:
         return Played(match, error=str(error))
-    reached = statistics.fmean(problem.regret(incumbents(run)[-1]) for run in runs)
-    pace = statistics.median(run.seconds[-1] for run in runs)
+    reached = statistics.fmean(problem.regret(run.reached(run.trials)) for run in runs)
+    pace = statistics.median(run.pace(run.trials) for run in runs)
     return Played(match, f"{len(runs)} seeds  regret {reached:.4f}  {1000 * pace:.1f} ms a suggestion")
 
 
 def _run(table: Table, match: Match, problem: Problem, seed: int) -> Run:
     version = table.say(begin={"space": problem.space.to_json(), "seed": seed, "trials": match.trials})["version"]
-    run = Run(match.entry.name, version, problem.name, seed, [], [], [])
     told: dict[str, Any] | None = None
+    losses: list[tuple[float, float]] = []
+    seconds: list[float] = []
+    ended = ""
     for number in range(match.trials):
-        if number >= LEAST_TRIALS and statistics.median(run.seconds[-10:]) > match.patience:
-            return Run(**{**vars(run), "ended": "slow"})
+        if number >= LEAST_TRIALS and statistics.median(seconds[-10:]) > match.patience:
+            ended = "slow"
+            break
         answer = table.say(ask=told)
         if answer["values"] is None:
-            return Run(**{**vars(run), "ended": "exhausted"})
-        loss, observed = (
-            None if math.isnan(value) else value
-            for value in problem.evaluate(answer["values"], derive(seed, problem.name, number))
-        )
-        told = {"values": answer["values"], "loss": observed}
-        run.losses.append(loss)
-        run.observed.append(observed)
-        run.seconds.append(round(answer["seconds"], 6))
-    return run
-
-
-def incumbents(run: Run) -> list[float]:
-    """Give the loss, without noise, of what had the best loss observed by each trial; nan until one succeeds."""
-    best, held, told = math.inf, math.nan, []
-    for loss, observed in zip(run.losses, run.observed, strict=True):
-        if loss is not None and observed is not None and observed < best:
-            best, held = observed, loss
-        told.append(held)
-    return told
+            ended = "exhausted"
+            break
+        losses.append(problem.evaluate(answer["values"], derive(seed, problem.name, number)))
+        seconds.append(answer["seconds"])
+        observed = losses[-1][1]
+        told = {"values": answer["values"], "loss": None if math.isnan(observed) else observed}
+    return run_of(match.entry.name, version, problem.name, seed, losses, seconds, ended)
 
 
 def interpreters(given: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.searching.playing import incumbents
 from benchmarks.searching.problems import problems
 from benchmarks.searching.results import Run
 
@@ -52,8 +51,8 @@ class Comparison:
         scale = problems()[problem].regret
         reached = {}
         for seed, run in self.runs[player].get(problem, {}).items():
-            if len(run.losses) >= trials or (run.ended == "exhausted" and run.losses):
-                reached[seed] = scale(incumbents(run)[:trials][-1])
+            if run.trials >= trials or (run.ended == "exhausted" and run.trials):
+                reached[seed] = scale(run.reached(trials))
         return reached
 
     def present(self, trials: int) -> tuple[list[str], list[str]]:
@@ -108,9 +107,8 @@ class Comparison:
         return "\n".join(lines)
 
     def _pace(self, player: str, shared: Sequence[str], trials: int) -> float:
-        """Give the median time of the suggestions up to this trial's, of the last five."""
-        held = [run.seconds[max(trials - 5, 0) : trials] for name in shared for run in self.runs[player][name].values()]
-        return statistics.median([second for seconds in held for second in seconds] or [math.nan])
+        """Give the median time of the suggestions up to this trial's."""
+        return statistics.median(run.pace(trials) for name in shared for run in self.runs[player][name].values())
 
     def _by_problem(self, trials: int) -> str:
         widths = [max(len(player), 7) for player in self.players]
@@ -193,7 +191,7 @@ def _curve(comparison: Comparison, player: str, problem: str) -> np.ndarray:
     """Give the mean regret by trial, as far as all seeds have come; what was exhausted stays where it was."""
     scale = problems()[problem].regret
     runs = comparison.runs[player][problem].values()
-    curves = [[scale(loss) for loss in incumbents(run)] for run in runs]
+    curves = [[scale(run.reached(count)) for count in range(1, run.trials + 1)] for run in runs]
     longest = max(map(len, curves))
     filled = [
         curve + curve[-1:] * (longest - len(curve)) if run.ended == "exhausted" else curve

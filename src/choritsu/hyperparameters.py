@@ -121,6 +121,7 @@ class HyperParameters(Translating):
         self._untuned: set[str] = set()
         self._prefix = ""
         self._conditions: tuple[Condition, ...] = ()
+        self._scopes: dict[tuple[Condition, ...], bool] = {}
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -371,6 +372,7 @@ class HyperParameters(Translating):
         """
         outer = self._conditions
         self._conditions = (*outer, self._condition(parent_name, parent_values))
+        self._scopes[self._conditions] = all(condition.holds(self.values) for condition in self._conditions)
         try:
             yield
         finally:
@@ -446,6 +448,11 @@ class HyperParameters(Translating):
         """The parameters met that were not known before, or not with the same belief."""
         # A copy, since another thread may look while the function asks.
         return tuple(parameter for parameter in list(self._met.values()) if self._known.find(parameter) != parameter)
+
+    @property
+    def scopes(self) -> Mapping[tuple[Condition, ...], bool]:
+        """Whether each conditional scope that was entered was active, by its conditions, the outermost first."""
+        return dict(self._scopes)
 
     def copy(self) -> HyperParameters:
         """Give an independent copy."""

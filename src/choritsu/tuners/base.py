@@ -50,6 +50,7 @@ from choritsu.trials import (
 )
 from choritsu.tuners.agreement import doubts, is_to_redefine, other_executions, redefined
 from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored, keywords
+from choritsu.tuners.looking import look_around
 from choritsu.tuners.pruning import prune
 from choritsu.views import OracleView, TrialView, summarize
 from choritsu.work import Perform, describe, perform, trace_of
@@ -292,27 +293,33 @@ class Tuner(Translating):
             )
 
     def _look(self) -> Space | None:
-        """Call the function once with its defaults, to learn what it asks for; None if it cannot be told."""
+        """Call the function before any training, to learn what it asks for; None if it cannot be told."""
         builder = self._builder()
-        hp = HyperParameters(
+        if builder is None and not self._override:
+            return None
+
+        def ask(hp: HyperParameters) -> bool:
+            for parameter in self._override:
+                hp.ask(parameter)
+            return builder is not None and builder(hp)
+
+        look = look_around(ask, self._recorder)
+        for given, error in look.raised:
+            told = ", ".join(f"{name}={value!r}" for name, value in given.items()) or "its defaults"
+            self._notes.append(f"with {told} the function raised {describe(error)}")
+        return look.space
+
+    def _recorder(self, given: Mapping[str, Any], known: Space) -> HyperParameters:
+        return HyperParameters(
+            given,
+            known=known,
             override=self._override,
             tune_new_entries=self._settings.tune_new_entries,
             allow_new_entries=self._settings.allow_new_entries,
         )
-        try:
-            for parameter in self._override:
-                hp.ask(parameter)
-            if builder is not None:
-                builder(hp)
-        except (FatalError, SpaceError):
-            raise
-        except Exception as error:  # noqa: BLE001  # a user's function may raise anything
-            self._notes.append(f"with its defaults the function raised {describe(error)}")
-            return None
-        return None if builder is None and not self._override else Space(tuple(hp.space))
 
-    def _builder(self) -> Callable[[HyperParameters], Any] | None:
-        """Give what builds a model without training it; None where there is no such thing."""
+    def _builder(self) -> Callable[[HyperParameters], bool] | None:
+        """Give what builds a model without training it, and tells whether it did; None where there is no such thing."""
         if training.may_be_called_to_look(self._tuned):
             return lambda hp: training.look(self._tuned, hp, self._compilation)
         return None

@@ -138,8 +138,9 @@ class SklearnTuner(Tuner):
         """Build an estimator, whether `hypermodel` is a function or a `HyperModel`."""
         return training.built(self._tuned, hp) if training.is_hypermodel(self._tuned) else self._tuned(hp)
 
-    def _builder(self) -> Callable[[HyperParameters], Any]:
-        return self.hypermodel_build
+    def _builder(self) -> Callable[[HyperParameters], bool]:
+        # Estimators say themselves whether they are true, and some cannot before they are fitted.
+        return lambda hp: self.hypermodel_build(hp) is not None
 
     def load_model(self, trial: Any) -> Any:
         """Fit the trial's estimator on all the data that `search` was given.
