@@ -739,6 +739,22 @@ def test_other_workers_begin_as_soon_as_the_first_has_asked_for_its_parameters(t
     assert [trial.values for trial in alone.history] == [first.values, second.values]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("tuner", [ct.QuasiRandomSearch, ct.BayesianOptimization, ct.GridSearch])
+def test_what_is_tried_does_not_depend_on_how_long_the_first_trial_takes(tmp_path, tuner):
+    def train(hp, pause=0.0):
+        x = hp.Float("x", 0, 1)
+        time.sleep(pause)
+        return x + hp.Float("y", 0, 1)
+
+    def tried(directory, function, **options):
+        search = tuner(function, max_trials=2, seed=0, directory=directory)
+        search.search(verbose=0, **options)
+        return [trial.values for trial in search.history]
+
+    assert tried(tmp_path / "two", lambda hp: train(hp, 3), workers=2) == tried(tmp_path / "one", train)
+
+
 def test_what_is_asked_for_late_is_tuned_too(tmp_path):
     def train(hp):
         x = hp.Float("x", 0, 1)

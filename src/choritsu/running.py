@@ -60,6 +60,7 @@ class Job:
         horizon: how many epochs its schedules are made for; None where the training itself says it.
         executions: how often the trial is to have been trained in all; None for as often as all.
         apart: whether it runs in a process of its own, of which any thread may tell events.
+        by_name: whether what others try is the same, however many of this one's parameters they know.
     """
 
     number: int
@@ -79,6 +80,7 @@ class Job:
     horizon: int | None = None
     executions: int | None = None
     apart: bool = False
+    by_name: bool = False
 
 
 def as_number(name: str, value: Any) -> float:

@@ -20,7 +20,7 @@ from choritsu.decisions import Answer, Continue, Decision, Done, Pause, Promote,
 from choritsu.errors import StoreError, TooManyFailuresError
 from choritsu.executors import Executor
 from choritsu.halting import Halt, leaving
-from choritsu.oracles import Budgeted, Oracle, Stopper
+from choritsu.oracles import Budgeted, Oracle, Stopper, is_drawn_by_name
 from choritsu.running import Job
 from choritsu.space import Space, combination
 from choritsu.stores import Store
@@ -354,6 +354,7 @@ class Search:
                 until=claim.until,
                 horizon=self._plan.horizon(claim.until),
                 executions=claim.executions,
+                by_name=is_drawn_by_name(self._plan.oracle),
             )
         )
 

@@ -47,7 +47,8 @@ def filler(job: Job) -> Callable[[Parameter], Any]:
 def _telling_early(trial: RunningTrial) -> Iterator[None]:
     """Tell of parameters as soon as no more are asked for: others, who wait to know of any, need not wait for a score.
 
-    One that is asked for later comes as it does from another branch of the function.
+    One that is asked for later comes as it does from another branch of the function. When that is depends on the clock:
+    this is for searches to which it makes no difference.
     """
     over = threading.Event()
 
@@ -134,7 +135,7 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
         for parameter in job.override:
             # Declared beforehand: the function may read them without asking.
             hp.ask(parameter)
-        with _telling_early(trial) if job.apart and not len(job.known) else contextlib.nullcontext():
+        with _telling_early(trial) if job.apart and job.by_name and not len(job.known) else contextlib.nullcontext():
             train(trial)
         trial.announce()
         result = result_of(trial.reports, job.objective)

@@ -6,10 +6,12 @@ from choritsu.elsewhere import lacking
 from choritsu.oracles.asha import ASHA as ASHA
 from choritsu.oracles.base import Budgeted as Budgeted
 from choritsu.oracles.base import Curves as Curves
+from choritsu.oracles.base import DrawnByName as DrawnByName
 from choritsu.oracles.base import Forecasting as Forecasting
 from choritsu.oracles.base import Horizon as Horizon
 from choritsu.oracles.base import Oracle as Oracle
 from choritsu.oracles.base import Stopper as Stopper
+from choritsu.oracles.base import is_drawn_by_name as is_drawn_by_name
 from choritsu.oracles.bayesian import BayesianOptimization as BayesianOptimization
 from choritsu.oracles.grid import Grid as Grid
 from choritsu.oracles.hyperband import Hyperband as Hyperband

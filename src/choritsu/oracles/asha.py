@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from choritsu.decisions import Decision, Done, Fill, Promote, Start, Wait
-from choritsu.oracles.base import Horizon, Oracle
+from choritsu.oracles.base import Horizon, Oracle, is_drawn_by_name
 from choritsu.oracles.hyperband import check_budgets, placed, ranking_by, reached, standings_of
 from choritsu.oracles.random import Random
 from choritsu.trials import History, Status
@@ -78,6 +78,11 @@ class ASHA:
     def fill(self) -> Fill:
         """Where values come from that only the running function asks for: as the drawing oracle has it."""
         return self._draws.fill
+
+    @property
+    def by_name(self) -> bool:
+        """Whether values do not depend on what is known of the space: as the drawing oracle has it."""
+        return is_drawn_by_name(self._draws)
 
     def suggest(self, history: History, number: int) -> Decision:
         """Let a trial of the highest rung that has one go on, else begin a new one."""

@@ -86,6 +86,24 @@ class Forecasting(Oracle, Protocol):
         ...
 
 
+@runtime_checkable
+class DrawnByName(Oracle, Protocol):
+    """An oracle of which it can be asked whether what else is known of the space matters.
+
+    Attributes:
+        by_name: whether each value follows from (seed, number, name) alone, as `choritsu.space.drawn` has it: then it
+            is the same whether its parameter was known beforehand or came to light only as the trial ran.
+    """
+
+    @property
+    def by_name(self) -> bool: ...
+
+
+def is_drawn_by_name(oracle: Oracle) -> bool:
+    """Tell whether an oracle's values do not depend on when parameters come to light."""
+    return isinstance(oracle, DrawnByName) and oracle.by_name
+
+
 class Stopper(Protocol):
     """Says whether a running trial is worth going on with. A frozen dataclass, like an oracle."""
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from choritsu.decisions import Decision, Done, Fill, Promote, Start, Wait
-from choritsu.oracles.base import Budgeted, Forecasting, Horizon, Oracle
+from choritsu.oracles.base import Budgeted, Forecasting, Horizon, Oracle, is_drawn_by_name
 from choritsu.oracles.random import Random
 from choritsu.trials import History, Objective, Status, Trial
 
@@ -95,6 +95,11 @@ class Hyperband:
     def fill(self) -> Fill:
         """Where values come from that only the running function asks for: as the drawing oracle has it."""
         return self._draws.fill
+
+    @property
+    def by_name(self) -> bool:
+        """Whether values do not depend on what is known of the space: as the drawing oracle has it."""
+        return is_drawn_by_name(self._draws)
 
     def suggest(self, history: History, number: int) -> Decision:
         """Begin a trial of the first bracket that is not full, or let the best of one go on."""

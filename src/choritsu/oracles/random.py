@@ -37,6 +37,7 @@ class Random:
 
     seed: int = 0
     fill: ClassVar[Fill] = "draw"
+    by_name: ClassVar[bool] = True
 
     def suggest(self, history: History, number: int) -> Decision:
         """Draw a combination that was not tried yet; `Done` when none is left."""
