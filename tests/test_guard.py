@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler as lrs
 
-from choritsu import schedules
+from choritsu import RandomSearch, schedules
 from choritsu.errors import ScheduleError, ScheduleWarning
 from choritsu.schedules.guarding.guard import guard
 from choritsu.schedules.guarding.traps import Plan, Trap, compounds, meant, plan_of
@@ -1015,6 +1015,9 @@ RIGHT_PRODUCTS = {
     "a number": lambda: 0.1 * schedules.Factor(0.1),
     "marked": lambda: 1e-3 * schedules.Factor.from_function(meant(lambda epoch: 1e-3 * 0.9**epoch)),
     "a rate and its own factor": lambda: 1e-3 * (schedules.Rate.cosine(1e-3, 1e-5, steps=8) / 1e-3),
+    "layers, each slower than the next": lambda: [
+        5e-4 * schedules.cosine(steps=8).scaled(0.65**depth) for depth in range(14)
+    ],
     "an error at the end": lambda: 1e-3 * schedules.linear(1e-3, 1.0, steps=8).after("error"),
 }
 
@@ -1085,6 +1088,14 @@ ADVICE = {
         lambda: fit(callback=(0.5 * schedules.cosine(steps=8)).to_keras_callback()),
         "factor.scaled(0.5).to_keras_callback()",
     ),
+    "keras, half a factor for each step": (
+        lambda: fit((0.5 * schedules.cosine(steps=80)).to_keras()),
+        "factor.scaled(0.5).to_keras(base_rate)",
+    ),
+    "torch, a factor for one group": (
+        ATTACHED["a factor for one group, a rate for the other"],
+        "Let it begin at 1; or say each group's rate, ct.schedules.to_torch(optimizer, [rate, ...])",
+    ),
     "keras, factor": (lambda: fit(callback=Scheduler(lambda e: 0.5**e)), "Factor.from_function(f).to_keras_callback()"),
     "keras, resumed": (
         lambda: fit((1e-3 * schedules.cosine(steps=80)).to_keras(), begin=4),
@@ -1108,6 +1119,19 @@ def test_what_is_told_is_in_the_users_framework_and_words(block, wanted):
         block()
     (item,) = watch.suspicions
     assert wanted in item.message
+
+
+def test_a_rate_that_a_search_has_chosen_is_not_suspected(tmp_path):
+    def build(hp):
+        rate = hp.Choice("rate", [0.5, 1.0])
+        return model((rate * schedules.cosine(steps=20)).to_keras())
+
+    x = keras.ops.ones((20, 1))
+    tuner = RandomSearch(build, "loss", max_trials=2, directory=tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ScheduleWarning)
+        tuner.search(x, x, epochs=2, batch_size=2, verbose=0)
+    assert len(tuner.history.completed) == 2
 
 
 def test_a_model_that_is_compiled_again_counts_from_its_new_beginning():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
@@ -649,3 +650,8 @@ class TestBranches:
     def test_values_for_a_new_branch_are_chosen(self):
         hp = asked(branching, {"model": "net"}, choose=lambda parameter: parameter.from_unit(1.0))
         assert hp.asked == {"model": "net", "width": 90, "dropout": True}
+
+
+def test_an_array_for_a_bound_is_refused_as_anything_else():
+    with pytest.raises(SpaceError, match=r"min_value must be a finite number, got array\(\[1, 2\]\)"):
+        HyperParameters().Int("x", np.array([1, 2]), 5)

@@ -481,6 +481,17 @@ def test_an_order_arrives_with_its_traceback(error):
         assert executor.free == 1
 
 
+def test_code_may_hold_what_only_cloudpickle_can_write():
+    def perform(job, emit):
+        emit(Failed(job.number, job.attempt, {}, str(frozenset)))
+
+    code = perform.__code__
+    holding = tuple(frozenset if each is None else each for each in code.co_consts)
+    perform.__code__ = code.replace(co_consts=(*holding, frozenset))
+    with closing(ProcessExecutor(perform, 1)) as executor:
+        assert ran(executor, job(0))[0][-1].message == "<class 'frozenset'>"
+
+
 def test_an_order_that_cannot_be_pickled_arrives_as_its_kin():
     def perform(job, emit):
         raise Stubborn("one", "two")

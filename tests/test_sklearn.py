@@ -111,6 +111,11 @@ def test_metrics_of_one_name_are_refused(tmp_path, metrics, told):
         ({"scoring": ["accuracy", "f1_macro"]}, "goes to metrics"),
         ({"cv": 0.2}, "a list of .training indices"),
         ({"cv": "5"}, "a list of .training indices"),
+        ({"cv": []}, "a list of .training indices"),
+        ({"cv": [1, 2]}, "a list of .training indices"),
+        ({"cv": KFold}, r"the class KFold; give an instance, such as KFold\(5\)"),
+        ({"metrics": {"f1": 3}}, "or names of scorers"),
+        ({"metrics": {3: accuracy_score}}, "recorded by name, got 3"),
     ],
 )
 def test_what_cannot_judge_is_refused_at_the_door(tmp_path, arguments, told):
@@ -149,6 +154,28 @@ def test_folds_may_be_listed_or_come_from_a_generator(tmp_path):
     assert scores(tuned(tmp_path / "generator", cv=splitter.split(X))) == wanted
 
 
+def test_folds_may_say_of_each_sample_whether_it_belongs(tmp_path):
+    splitter = KFold(3, shuffle=True, random_state=4)
+    masks = [tuple(np.isin(np.arange(len(X)), part) for part in fold) for fold in splitter.split(X)]
+    # As a mask has it, training samples are in their order.
+    wanted = scores(tuned(tmp_path / "splitter", cv=splitter))
+    assert scores(tuned(tmp_path / "masks", cv=masks)) == wanted
+    assert scores(tuned(tmp_path / "lists", cv=masks, data=(list(X), list(Y)))) == wanted
+
+
+def test_metrics_may_be_named(tmp_path):
+    metrics = {
+        "always": lambda truth, told: 42.0,
+        "acc": "accuracy",
+        "half": functools.partial(fbeta_score, beta=0.5, average="macro"),
+    }
+    tuner = tuned(tmp_path, metrics=metrics)
+    told = tuner.history.best.result.metrics
+    assert set(told) == {"score", "always", "acc", "half"}
+    assert told["always"] == 42
+    assert told["acc"] == pytest.approx(tuner.history.best.score)
+
+
 def test_a_class_in_place_of_an_estimator_is_told(tmp_path):
     with pytest.raises(FatalTypeError, match="the class DecisionTreeClassifier; return an instance"):
         tuned(tmp_path, build=lambda hp: DecisionTreeClassifier)
@@ -174,6 +201,18 @@ def test_regression_and_its_best_estimator(tmp_path):
         scoring="neg_mean_squared_error",
     )
     assert tuner.get_best_models()[0].score(X, target) == pytest.approx(1.0)
+
+
+def test_a_subclass_may_train_in_parts_and_on_other_data(tmp_path):
+    class Own(ct.SklearnTuner):
+        def run_trial(self, trial, X, y, sample_weight, groups, **words):
+            trial.hyperparameters.Int("depth", 1, 5)
+            for epoch in trial.epochs():
+                trial.report(score=epoch + len(X))
+
+    tuner = Own(ct.oracles.HyperbandOracle(max_epochs=4, seed=0), tree, directory=tmp_path)
+    tuner.search({"a": X, "b": X}, Y, verbose=0)
+    assert tuner.history.best.score == 5
 
 
 @pytest.mark.parametrize("oracle", [ct.oracles.HyperbandOracle(max_epochs=4), ct.oracles.ASHA(max_epochs=9)])

@@ -573,13 +573,38 @@ def test_metrics_have_keras_tuners_methods(tmp_path):
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("timeout", "time_limit"), ("n_jobs", "workers"), ("patienc", "patience"), ("time_limits", "time_limit")],
+    [
+        ("timeout", "time_limit"),
+        ("n_jobs", "workers"),
+        ("patienc", "patience"),
+        ("time_limits", "time_limit"),
+        ("n_trials", "max_trials of the tuner itself"),
+    ],
 )
 def test_a_misspelled_argument_of_search_is_refused(tmp_path, word, meant):
     tuner = tuned(tmp_path)
     with pytest.raises(FatalTypeError, match=f"search takes no argument {word}; is it {meant} that is meant"):
         tuner.search(**{word: 5})
     assert len(tuner.history) == 0
+
+
+def test_a_fit_of_ones_own_may_take_what_a_tuner_does_elsewhere(tmp_path):
+    class Mine(ct.RandomSearch):
+        def run_trial(self, trial, *args, mode, random_state):
+            return {"score": trial.hyperparameters.Float("x", 0, 1) * len(mode) * random_state}
+
+    tuner = Mine(objective=ct.Objective("score", "max"), max_trials=1, directory=tmp_path)
+    tuner.search(mode="a", random_state=3)
+    assert len(tuner.history.completed) == 1
+
+
+def test_a_tuner_of_ones_own_without_arguments_is_told_where_they_belong(tmp_path):
+    class Mine(ct.Tuner):
+        def __init__(self):
+            super().__init__(ct.oracles.RandomSearchOracle(), lambda hp: 1.0, max_trials=3, directory=tmp_path)
+
+    with pytest.raises(TypeError, match="Mine takes no argument max_trials"):
+        Mine()
 
 
 def test_an_objective_that_seems_misspelled_is_told_of_at_the_first_epoch(tmp_path):
@@ -708,6 +733,16 @@ def test_an_enqueued_name_that_is_never_asked_for_is_told(tmp_path):
         tuner.search(verbose=0)
 
 
+def test_what_is_enqueued_for_a_branch_that_comes_later_is_not_doubted(tmp_path):
+    def branching(hp):
+        return hp.Float("a", 0, 1) if hp.Choice("kind", ["a", "b"]) == "a" else hp.Float("b", 0, 1)
+
+    tuner = ct.RandomSearch(branching, max_trials=6, seed=0, directory=tmp_path)
+    tuner.enqueue({"kind": "a", "a": 0.5, "b": 0.5})
+    tuner.search(verbose=0)
+    assert {trial.values["kind"] for trial in tuner.history} == {"a", "b"}
+
+
 def test_what_is_enqueued_for_another_branch_is_not_doubted(tmp_path):
     def branching(hp):
         deep = hp.Boolean("deep")
@@ -747,6 +782,35 @@ def test_a_score_returned_after_epochs_is_no_further_epoch(tmp_path):
     assert trial.metrics["test_accuracy"] == trial.metrics.get_last_value("test_accuracy") == 0.5
     assert [one.step for one in trial.metrics.get_history("loss")] == [0, 1, 2]
     assert trial.get_state()["best_step"] == 2
+
+
+def test_the_best_score_returned_with_others_is_the_best_epochs(tmp_path):
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for epoch, loss in enumerate([3.0, 1.0, 2.0, 4.0]):
+            trial.report(loss=loss, accuracy=epoch / 10)
+        return {"loss": 1.0, "test": 9.0}
+
+    tuner = ct.RandomSearch(train, "loss", max_trials=1, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    trial = tuner.oracle.get_best_trials()[0]
+    assert (trial.score, trial.best_step) == (1.0, 1)
+    assert trial.metrics == {"loss": 1.0, "accuracy": 0.1, "test": 9.0}
+    assert [one.value for one in trial.metrics.get_history("loss")] == [[3.0], [1.0], [2.0], [4.0]]
+
+
+def test_another_score_returned_is_the_last_one(tmp_path):
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for loss in [3.0, 1.0, 2.0, 4.0]:
+            trial.report(loss=loss)
+        return 0.5
+
+    tuner = ct.RandomSearch(train, "loss", max_trials=1, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    trial = tuner.oracle.get_best_trials()[0]
+    assert (trial.score, trial.best_step, trial.metrics.get_last_value("loss")) == (0.5, 3, 0.5)
+    assert trial.metrics.get_best_value("loss") == 0.5
 
 
 def test_a_result_that_is_nan_is_one_epoch(tmp_path):

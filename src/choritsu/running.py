@@ -554,13 +554,14 @@ class RunningTrial(Translating):
         name, metrics = self.objective.name, self._filled(metrics)
         told = [report.metrics[name] for report in reported if name in report.metrics]
         if told and name in metrics:
-            alone = len(metrics) == 1 + len(self.objective.parts)
-            if min(told, key=self.objective.badness) == metrics[name] and alone:
-                # The best epoch, said once more: it stays that epoch.
-                return False
-            # Otherwise the last word belongs to what was returned.
-            self._forget(name)
-        if reported:
+            if min(told, key=self.objective.badness) == metrics[name]:
+                # The best epoch, said once more: it stays that epoch, to which belongs what is said besides.
+                said = {name, *(part.name for part in self.objective.parts)}
+                metrics = {key: value for key, value in metrics.items() if key not in said}
+            else:
+                # The last word belongs to what was returned.
+                self._forget(name)
+        if reported and metrics:
             # It is no further epoch, and only the result has it: it belongs to the epoch that the result is of.
             places = [place for place, report in enumerate(self.reports) if report.execution == self.execution]
             scored = [place for place in places if name in self.reports[place].metrics]
@@ -569,7 +570,7 @@ class RunningTrial(Translating):
             )
             held = self.reports[place]
             self.reports[place] = replace(held, metrics={**held.metrics, **metrics})
-        else:
+        elif not reported:
             self._report(metrics)
         return name in metrics
 

@@ -307,6 +307,7 @@ def train(
             continue
         data = _on_fold(args, answers, splits[execution % len(splits)])
         with guard() as watch:
+            watch.tune(lambda: list(hp.values.values()))
             if is_hypermodel(hypermodel):
                 keras = _keras()
                 keras.prepared(trial)

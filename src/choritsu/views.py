@@ -103,8 +103,8 @@ class Metrics(dict[str, float]):
         for report in self._reports:
             if name in report.metrics:
                 steps.setdefault(report.epoch, []).append(report.metrics[name])
-        if not steps and name in self:
-            # What a function returned after its epochs belongs to the last of them.
+        if name in self and (not steps or self._is_of_one):
+            # What a function returned after its epochs belongs to the best of them, and only the result has it.
             steps[self._trial.best_step or 0] = [self[name]]
         if not steps:
             known = sorted({known for report in self._reports for known in report.metrics})
@@ -127,6 +127,10 @@ class Metrics(dict[str, float]):
     def get_last_value(self, name: str) -> float:
         """Give a metric's mean over executions at the last epoch that reported it."""
         return self.get_history(name)[-1].mean()
+
+    @property
+    def _is_of_one(self) -> bool:
+        return self._trial.result is not None and self._trial.result.executions == 1
 
     def _leading(self, name: str) -> Observed:
         badness = Objective(name).badness

@@ -13,6 +13,7 @@ import pickle
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from types import CodeType
 from typing import IO, Any
 
@@ -31,7 +32,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is not
 
     def reducer_override(self, thing: Any) -> Any:
         if type(thing) is CodeType:
-            return marshal.loads, (marshal.dumps(thing),)
+            # Code that a tool has written anew may hold what only cloudpickle can write.
+            with suppress(ValueError):
+                return marshal.loads, (marshal.dumps(thing),)
         numpy = sys.modules.get("numpy")
         if (
             numpy is not None

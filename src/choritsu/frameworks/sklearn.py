@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -42,7 +42,8 @@ class Scoring:
 
         Args:
             scoring: as above.
-            metrics: a function (y_true, y_pred) -> float or the name of a scorer, or a list of such.
+            metrics: a function (y_true, y_pred) -> float or the name of a scorer, a list of such, or a dict of these
+                by the names under which they are recorded.
             cv: a scikit-learn splitter, a list of (training indices, validation indices), a number of folds, or None
                 for 5 shuffled folds.
 
@@ -63,7 +64,7 @@ class Scoring:
                 f"scoring is the name of a scorer, a callable (estimator, X, y) -> float, or None, got {scoring!r}; "
                 "what is to be recorded besides goes to metrics"
             )
-        return cls(scoring, _named(_listed(metrics)), _splitter(cv))
+        return cls(scoring, _named(metrics), _splitter(cv))
 
     def scorer(self) -> Callable[..., float]:
         """Give the function (estimator, X, y, sample_weight=...) -> float."""
@@ -111,16 +112,18 @@ def _scorer(name: str, argument: str) -> Callable[..., float]:
         raise FatalValueError(f"{argument}={name!r}: {error}") from error
 
 
-def _listed(metrics: Any) -> list[Any]:
+def _named(metrics: Any) -> dict[str, Callable[[Any, Any], float] | str]:
     if metrics is None:
-        return []
-    return [metrics] if callable(metrics) or isinstance(metrics, str) else list(metrics)
-
-
-def _named(metrics: Sequence[Any]) -> dict[str, Callable[[Any, Any], float] | str]:
+        return {}
+    if isinstance(metrics, Mapping):
+        pairs = [(name, metric) for name, metric in metrics.items() if _checked(metric)]
+    else:
+        listed = [metrics] if callable(metrics) or isinstance(metrics, str) else metrics
+        pairs = [(_name_of(metric), metric) for metric in listed if _checked(metric)]
     named: dict[str, Callable[[Any, Any], float] | str] = {}
-    for metric in metrics:
-        name = _name_of(metric)
+    for name, metric in pairs:
+        if not isinstance(name, str):
+            raise FatalTypeError(f"metrics are recorded by name, got {name!r}")
         if name in named or name == SCORE:
             raise FatalValueError(
                 f"two metrics would be recorded as {name!r}"
@@ -131,17 +134,27 @@ def _named(metrics: Sequence[Any]) -> dict[str, Callable[[Any, Any], float] | st
     return named
 
 
+def _checked(metric: Any) -> bool:
+    if isinstance(metric, str):
+        _scorer(metric, "metrics")
+    elif not callable(metric):
+        raise FatalTypeError(
+            f"metrics are functions (y_true, y_pred) -> float with a name, or names of scorers, got {metric!r}"
+        )
+    return True
+
+
 def _name_of(metric: Any) -> str:
     """Give the name of a metric, which may be a partial of one."""
     if isinstance(metric, str):
-        _scorer(metric, "metrics")
         return metric
     if isinstance(metric, functools.partial):
         return _name_of(metric.func)
     name = getattr(metric, "__name__", None)
-    if not callable(metric) or not isinstance(name, str):
+    if not isinstance(name, str):
         raise FatalTypeError(
-            f"metrics are functions (y_true, y_pred) -> float with a name, or names of scorers, got {metric!r}"
+            "metrics are functions (y_true, y_pred) -> float with a name, names of scorers, or a dict of these by "
+            f"name, got {metric!r}"
         )
     return name
 
@@ -154,12 +167,22 @@ def _splitter(cv: Any) -> Any:
     if cv is None or isinstance(cv, Integral):
         # Keras Tuner's.
         return KFold(5 if cv is None else int(cv), shuffle=True, random_state=1)
-    if isinstance(cv, str) or not (hasattr(cv, "split") or isinstance(cv, Iterable)):
+    if inspect.isclass(cv):
+        raise FatalTypeError(f"cv is the class {cv.__name__}; give an instance, such as {cv.__name__}(5)")
+    if hasattr(cv, "split") and not isinstance(cv, str):
+        return check_cv(cv)
+    folds = list(cv) if isinstance(cv, Iterable) and not isinstance(cv, str) else []
+    if not folds or not all(map(_is_fold, folds)):
         raise FatalTypeError(
-            f"cv must be a number of folds, a scikit-learn splitter, or a list of (training indices, validation "
+            "cv must be a number of folds, a scikit-learn splitter, or a list of (training indices, validation "
             f"indices), got {cv!r}"
         )
-    return check_cv(cv)
+    return check_cv(folds)
+
+
+def _is_fold(thing: Any) -> bool:
+    """Tell whether this is two collections of indices, or of whether each sample belongs."""
+    return hasattr(thing, "__len__") and len(thing) == 2 and all(hasattr(part, "__len__") for part in thing)
 
 
 def cross_validate(
@@ -185,7 +208,7 @@ def cross_validate(
     score = scoring.scorer()
     functions = {name: metric for name, metric in scoring.metrics.items() if not isinstance(metric, str)}
     scorers = {name: _scorer(metric, "metrics") for name, metric in scoring.metrics.items() if isinstance(metric, str)}
-    for fold, (train, test) in enumerate(scoring.splitter.split(x, y, groups)):
+    for fold, (train, test) in enumerate(map(_indices, scoring.splitter.split(x, y, groups))):
         trial.execution = fold
         seed_everything(trial.seed)
         estimator = built(build, trial.hyperparameters)
@@ -202,6 +225,14 @@ def cross_validate(
             predicted = estimator.predict(x_test)
             told |= {name: metric(y_test, predicted) for name, metric in functions.items()}
         trial.report(told)
+
+
+def _indices(parts: Any) -> tuple[Any, ...]:
+    """Give what says of each sample whether it belongs as the indices of those that do; a list has no others."""
+    import numpy as np
+
+    arrays = [np.asarray(part) for part in parts]
+    return tuple(np.flatnonzero(array) if array.dtype == bool else array for array in arrays)
 
 
 def _takes_weights(function: Any) -> bool:

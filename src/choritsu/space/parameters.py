@@ -252,7 +252,7 @@ def _checked_name(name: Any) -> str:
 def _number(name: str, argument: str, value: Any) -> float:
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not _fits_a_float(value):
-        hint = f"; is sampling={value!r} meant?" if value in get_args(Sampling) else ""
+        hint = f"; is sampling={value!r} meant?" if isinstance(value, str) and value in get_args(Sampling) else ""
         raise SpaceError(f"{name!r}: {argument} must be a finite number, got {value!r}{hint}")
     return value
 

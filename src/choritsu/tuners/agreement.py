@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from choritsu.errors import ChangedSearchError, RedefinedError
 from choritsu.space import Space
@@ -56,22 +56,31 @@ def other_executions(stored: Identity, each: int | str) -> Iterator[str]:
         yield f"trials made earlier had {earlier}, those to come {now.removesuffix(' each')}"
 
 
-def doubts(trial: Trial, earlier: Sequence[Trial], space: Space) -> Iterator[str]:
-    """Say what of a trial that has completed hints at a mistake.
+def misnamed(trials: Iterable[Trial], space: Space) -> Iterator[str]:
+    """Say which values were enqueued under names that no trial has ever asked for.
+
+    Args:
+        trials: those that have completed.
+        space: all that was ever asked for, in whatever branch.
+    """
+    for trial in trials:
+        untold = [name for name in trial.suggested if name not in trial.values and not space.named(name)]
+        if trial.enqueued and untold:
+            yield (
+                f"{', '.join(untold)} was enqueued for trial {trial.number}, and its function asked for "
+                f"{', '.join(trial.values) or 'nothing'}: what is not enqueued under its name has its default"
+            )
+
+
+def doubts(trial: Trial, earlier: Sequence[Trial]) -> Iterator[str]:
+    """Say what of the first trial that has completed hints at a function that has changed.
 
     Args:
         trial: what has completed.
         earlier: what an earlier run of a script has completed whose function could not be looked at beforehand. Since
-            a function asks for other parameters in another branch, it is doubted only where none is left.
-        space: all that was ever asked for.
+            a function asks for other parameters in another branch, it is doubted only where none is left, and where
+            there are two trials at least.
     """
-    # What is known by its name may belong to another branch.
-    untold = [name for name in trial.suggested if name not in trial.values and not space.named(name)]
-    if trial.enqueued and untold:
-        yield (
-            f"{', '.join(untold)} was enqueued for trial {trial.number}, and its function asked for "
-            f"{', '.join(trial.values) or 'nothing'}: what is not enqueued under its name has its default"
-        )
     before = {name: None for one in earlier for name in one.values}
     if len(earlier) > 1 and trial.values and not before.keys() & trial.values.keys():
         yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -48,7 +48,7 @@ from choritsu.trials import (
     Status,
     as_objective,
 )
-from choritsu.tuners.agreement import doubts, is_to_redefine, other_executions, redefined
+from choritsu.tuners.agreement import doubts, is_to_redefine, misnamed, other_executions, redefined
 from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored, keywords
 from choritsu.tuners.looking import look_around
 from choritsu.tuners.pruning import prune
@@ -431,6 +431,7 @@ class Tuner(Translating):
         identity = self._store.identity()
         looked_at = identity is not None and identity.asked is not None
         earlier = () if looked_at or self._accepts_changes else self._store.history().completed
+        completed: list[int] = []
         self.on_search_begin()
         # Pickled as it is now: with what the hook has made.
         executor = self._executor(partial(self._perform, fit_args, fit_kwargs), workers, gpus_per_trial)
@@ -443,15 +444,15 @@ class Tuner(Translating):
                 def watch(event: Event, history: History) -> None:
                     nonlocal earlier
                     display.show(event, history)
-                    if isinstance(event, Finished):
-                        for doubt in doubts(history[event.number], earlier, history.space):
-                            warnings.warn(doubt, stacklevel=1)
-                        earlier = ()
                     if mirror is not None:
                         mirror.show(event, history)
                     if isinstance(event, Finished | Failed | Refused):
                         self._prune()
                         tidy()
+                    if isinstance(event, Finished):
+                        completed.append(event.number)
+                        told, earlier = doubts(history[event.number], earlier), ()
+                        _warn(told)
 
                 halt = Halt(display.say)
                 search = Search(
@@ -460,7 +461,10 @@ class Tuner(Translating):
                 # What a process has left that was killed before it came to this.
                 self._prune()
                 done = search.run()
-            display.end(done, self._store.history())
+            history = self._store.history()
+            display.end(done, history)
+            # Only now, since what one trial has left out another branch may ask for.
+            _warn(misnamed((history[number] for number in completed), history.space))
         except RedefinedError as error:
             if known.named(error.name):
                 raise redefined(error, self.project_dir) from error
@@ -799,6 +803,11 @@ class Tuner(Translating):
 def project_place(directory: str | os.PathLike[str] | None, project_name: str | None) -> Path:
     """Give the directory of a search's own."""
     return Path(directory or ".") / (project_name or "untitled_project")
+
+
+def _warn(told: Iterable[str]) -> None:
+    for doubt in told:
+        warnings.warn(doubt, stacklevel=3)
 
 
 def _warn_of_none(history: History) -> None:

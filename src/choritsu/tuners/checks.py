@@ -27,9 +27,12 @@ ELSEWHERE = {
     "timeout": "time_limit",
     "time_budget_s": "time_limit",
     "n_jobs": "workers",
+    "n_trials": "max_trials of the tuner itself",
+    "num_samples": "max_trials of the tuner itself",
+    "study_name": "project_name of the tuner itself",
 }
 
-#: What other libraries call arguments of a tuner.
+#: What other libraries call arguments of a tuner; some of these a model's own fit may well take.
 ELSEWHERE_LIMITS = {
     "direction": 'objective=Objective(name, "min" or "max")',
     "metric": "objective",
@@ -56,7 +59,7 @@ def check_limits(tuner: type, limits: Mapping[str, Any], *, complete: bool) -> N
         hint = f"; write {ELSEWHERE_LIMITS[first]}"
     elif first == "max_trials" and "max_epochs" in taken:
         hint = "; how many trials there are follows from max_epochs, factor and hyperband_iterations"
-    elif complete and first in own - taken and list(signatures[0].parameters)[1] == "oracle":
+    elif complete and first in own - taken and "oracle" in signatures[0].parameters:
         hint = f"; give it to the oracle, as in RandomSearchOracle({first}={limits[first]!r})"
     else:
         hint = did_you_mean(first, known)
@@ -87,7 +90,7 @@ def check_words(words: Iterable[str], own: Sequence[str], *, others: bool = True
         # Keras refuses what its `fit` does not know, and a model may have another one.
         if word in own or (others and word in FIT):
             continue
-        limit = f"{ELSEWHERE_LIMITS[word]} of the tuner itself" if word in ELSEWHERE_LIMITS else None
+        limit = f"{ELSEWHERE_LIMITS[word]} of the tuner itself" if not others and word in ELSEWHERE_LIMITS else None
         meant = ELSEWHERE.get(word) or limit or closest(word, own, cutoff=0.85)
         if meant is not None:
             raise FatalTypeError(f"search takes no argument {word}; is it {meant} that is meant?")

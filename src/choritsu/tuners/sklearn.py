@@ -72,8 +72,8 @@ class SklearnTuner(Tuner):
         elif oracle.objective == SCORE:
             oracle = replace(oracle, objective=Objective(SCORE, "max"))
         made = oracle.make(0) if isinstance(oracle, OracleSettings) else oracle
-        if isinstance(made, Budgeted):
-            raise ValueError(  # noqa: TRY004  # the types are right, and do not go together
+        if isinstance(made, Budgeted) and not self._trains_otherwise():
+            raise ValueError(
                 f"{type(made).__name__} trains for some epochs and goes on later, and scikit-learn's estimators are "
                 "fitted in one go; take RandomSearchOracle, BayesianOptimizationOracle or GridSearchOracle, or count "
                 "trees or iterations by trial.epochs in a function of (hp, trial)"
@@ -99,6 +99,11 @@ class SklearnTuner(Tuner):
             self._notes.append(f"trials made earlier were split by {earlier['cv']}, those to come by {now['cv']}")
         return super()._agree(asked, accept_changes)
 
+    @classmethod
+    def _trains_otherwise(cls) -> bool:
+        """Whether this is a subclass that trains in its own way, which may take more, and other data."""
+        return cls.run_trial is not SklearnTuner.run_trial
+
     def _particulars(self) -> dict[str, Any]:
         return dict(self._scoring.described())
 
@@ -123,10 +128,10 @@ class SklearnTuner(Tuner):
             FatalTypeError: for arguments that it does not take.
             FatalValueError: for data of different numbers of samples.
         """
-        # A subclass that trains in its own way may take more.
-        theirs = type(self).run_trial is not SklearnTuner.run_trial
-        check_words(kwargs, [*keywords(Tuner.search), "verbose", "sample_weight", "groups"], others=theirs)
-        check_lengths(X, y=y, sample_weight=sample_weight, groups=groups)
+        others = self._trains_otherwise()
+        check_words(kwargs, [*keywords(Tuner.search), "verbose", "sample_weight", "groups"], others=others)
+        if not others:
+            check_lengths(X, y=y, sample_weight=sample_weight, groups=groups)
         self._data = (X, y, sample_weight)
         super().search(X, y, sample_weight, groups, **kwargs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -73,6 +74,7 @@ class Guard:
         self._watches: list[Watch] = []
         self._outer: Guard | None = None
         self._whole = True
+        self._chosen: Callable[[], Iterable[Any]] = tuple
         self.entered = (0, 0)
 
     def report(self) -> str:
@@ -83,6 +85,20 @@ class Guard:
         """Say that the training is ended early, so that no schedule is found too long for it."""
         self._whole = False
 
+    def tune(self, chosen: Callable[[], Iterable[Any]]) -> None:
+        """Say what a search has chosen, which finds out by itself which rates are too large.
+
+        Args:
+            chosen: gives the values so far.
+        """
+        self._chosen = chosen
+
+    def _was_chosen(self, item: Suspicion) -> bool:
+        rate = item.numbers.get("rate") if item.trap is Trap.FACTOR_AS_RATE else None
+        return rate is not None and any(
+            isinstance(value, int | float) and math.isclose(value, rate, rel_tol=1e-6) for value in self._chosen()
+        )
+
     def run(self, look: Callable[[], Iterable[Suspicion]]) -> None:
         """Run one of the guard's own looks: its errors are nobody's business, and what it finds is told.
 
@@ -90,7 +106,7 @@ class Guard:
             look: gives suspicions.
         """
         try:
-            found = [item for item in look() if item.trap not in self.allowed]
+            found = [item for item in look() if item.trap not in self.allowed and not self._was_chosen(item)]
         except Exception:  # noqa: BLE001  # a guard that stops a training is worse than none
             _LOG.debug("the guard could not look", exc_info=True)
             return

@@ -165,7 +165,8 @@ class KerasWatch:
                     yield from _declared(callback, fit.optimizer, fit.compiled, (callbacks.params or {}).get("epochs"))
             schedule = schedule_of(fit.optimizer)
             if isinstance(schedule, StepSchedule) and schedule.is_bound and not epoch:
-                found = declared_rate(_kind(fit.optimizer), None, schedule.shape, name=_name(schedule), to=_TO)
+                kind = _kind(fit.optimizer)
+                found = declared_rate(kind, None, schedule.shape, name=_name(schedule), to="to_keras(base_rate)")
                 yield from [found] if found is not None else []
 
     def at_epoch(self, callbacks: Any, epoch: int) -> Iterator[Suspicion]:

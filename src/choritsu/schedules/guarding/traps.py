@@ -223,6 +223,9 @@ def over_all(shape: Any, enough: float = FACTOR) -> list[Point]:
     """
     whole = bound(shape, 100, 1000)
     length = whole.length
+    begun = asked(whole, [0], enough) if is_ours(whole) else []
+    if begun and begun[0][1] >= enough:
+        return begun
     if not is_ours(whole):
         # An object that counts its calls would count these.
         plain = all(_safe(function) is function for function in functions_in(whole))
@@ -281,7 +284,7 @@ def _square(
 
 
 #: What a framework's own object is made of a schedule by.
-To: TypeAlias = Literal["to_torch(optimizer)", "to_keras_callback()"]
+To: TypeAlias = Literal["to_torch(optimizer)", "to_keras_callback()", "to_keras(base_rate)"]
 
 
 def squared(
@@ -324,11 +327,13 @@ def squared(
     what, cure = "the function" if function else "the factor", f"Let it begin at 1; or write (1.0 * factor).{to}"
     if certain:
         cure = f"Write rate.{to}; or return a factor, rate(epoch) / {found.base:.3g}"
-    elif function and of_group:
+    elif of_group and (function or group is not None):
         cure = (
-            "Return a factor, such as lambda epoch: (10 - epoch) / 10, which scales each group's own rate; or say "
-            "each group's rate, ct.schedules.to_torch(optimizer, [rate, ...])"
+            "Return a factor, such as lambda epoch: (10 - epoch) / 10, which scales each group's own rate"
+            if function
+            else "Let it begin at 1"
         )
+        cure += "; or say each group's rate, ct.schedules.to_torch(optimizer, [rate, ...])"
     elif function:
         cure = (
             "Return a factor, such as lambda epoch: (10 - epoch) / 10; or keep the function f and write "
@@ -357,7 +362,10 @@ def squared_product(base: float | Rate, factor: Schedule) -> Suspicion | None:
         1e-06
         >>> squared_product(1e-3, cosine(1e-3, 1.0, steps=10))
     """
-    if is_meant(factor):
+    # Who scales a factor by a number knows that it is one.
+    if is_meant(factor) or isinstance(factor.shape, Scale):
+        return None
+    if not isinstance(base, Rate) and not may_be_squared(base, None):
         return None
     values = over_all(factor.shape)
     # A number times a number is what it looks like.
