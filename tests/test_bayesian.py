@@ -120,6 +120,20 @@ def test_of_sixty_combinations_none_is_tried_twice_and_the_best_is_soon_found():
     assert history.best.number < 20
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_best_at_the_end_of_a_range_is_that_end_and_no_trial_lies_a_hair_beside_another(seed):
+    space = Space((Float("rate", 1e-3, 1.0, sampling="log"), Float("low", 0.0, 5.0), Int("units", 8, 128, step=8)))
+
+    def loss(values, epoch):
+        return -math.log10(values["rate"]) + 0.1 * values["low"] + 1 / values["units"]
+
+    history = played(BayesianOptimization(seed=seed), space, loss, 30)
+    assert dict(history.best.values) == {"rate": 1.0, "low": 0.0, "units": 128}
+    points = [np.array([each.to_unit(trial.values[each.name]) for each in space]) for trial in history]
+    apart = [np.abs(one - other).max() for n, one in enumerate(points) for other in points[:n]]
+    assert min(apart) >= 0.005
+
+
 def test_what_a_function_does_not_ask_for_makes_no_difference(tmp_path):
     """An ``if`` that nobody declared: trials that differ only behind it would be repetitions."""
 

@@ -176,7 +176,7 @@ class BayesianOptimization:
 
         from choritsu.oracles.bayesian.beliefs import credit
         from choritsu.oracles.bayesian.observations import pending
-        from choritsu.oracles.bayesian.proposing import best_points
+        from choritsu.oracles.bayesian.proposing import best_points, fresh_first
         from choritsu.oracles.bayesian.surrogate import Surrogate
 
         chance = np.random.Generator(np.random.PCG64(derive(self.seed, number, "bayesian")))
@@ -192,7 +192,7 @@ class BayesianOptimization:
                 if left:
                     return Start(left[int(np.argmax(score(encoding.points(left))))])
             points = best_points(encoding, score, surrogate.known, chance)
-        for point in points:
+        for point in fresh_first(encoding, points, surrogate.tried):
             values = _completed(encoding.values(point), history.space)
             if not history.tried.covers(values):
                 return Start(values)

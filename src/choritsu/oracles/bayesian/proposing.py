@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +22,8 @@ LEADERS, CHILDREN, ROUNDS = 6, 28, 10
 REACH, SHRINKING = 0.2, 0.55
 #: In every so many rounds each value of a choice is tried as well.
 SWEEPING = 3
+#: A hair's breadth on the unit axis: so near an end the end itself is meant, and so near a trial nothing new is tried.
+HAIR = 0.005
 
 
 def best_points(
@@ -36,7 +38,7 @@ def best_points(
         chance: where all randomness comes from.
 
     Returns:
-        All points looked at, each once, by falling score.
+        All points looked at, each once, by falling score; what was a hair from an end of its axis is there.
     """
     parents = np.resize(known[:PARENTS], (NEAR, known.shape[1]))
     reaches = np.exp(chance.uniform(np.log(0.005), np.log(0.4), NEAR))
@@ -69,10 +71,37 @@ def best_points(
         firsts = order[np.searchsorted(families[order], np.arange(count))]
         points, scores = points[firsts], scores[firsts]
     everything, all_scores = np.concatenate(seen_points), np.concatenate(seen_scores)
-    ranked = everything[np.argsort(-all_scores, kind="stable")]
+    ranked = _to_the_ends(encoding, everything[np.argsort(-all_scores, kind="stable")])
     # By their bits, since what is inactive equals nothing.
     places = {point.tobytes(): place for place, point in reversed(list(enumerate(ranked)))}
     return ranked[sorted(places.values())]
+
+
+def fresh_first(encoding: Encoding, points: Floats, tried: Floats) -> Iterator[Floats]:
+    """Yield points in their order, but last those that lie a hair from one that was tried.
+
+    Args:
+        encoding: of the space.
+        points: settled, one a row.
+        tried: likewise.
+    """
+    stale = []
+    for point in points:
+        apart = np.abs(tried - point)
+        # A value of a choice is no nearer to one than to another, and what is inactive in one of both lies far.
+        apart = np.where(encoding.split, apart > 1e-9, apart)
+        apart = np.where(np.isnan(tried) == np.isnan(point), np.nan_to_num(apart), 1.0)
+        if (apart.max(axis=1, initial=0.0) < HAIR).any():
+            stale.append(point)
+        else:
+            yield point
+    yield from stale
+
+
+def _to_the_ends(encoding: Encoding, points: Floats) -> Floats:
+    """Put what lies a hair from an end of a continuous axis there: 0.999993 of 1 is hardly what a person would try."""
+    ends = np.where(points < HAIR, 0.0, np.where(points > 1.0 - HAIR, 1.0, points))
+    return np.where(encoding.steps > 0, points, ends)
 
 
 def _children(encoding: Encoding, parents: Floats, reaches: Floats, chance: np.random.Generator) -> Floats:

@@ -42,6 +42,7 @@ class Surrogate:
         models: over coordinates of combinations and of their context.
         context: the coordinates of a whole training in this very search.
         known: the points where trials were seen, the most promising first.
+        tried: the points that this search has tried, or is trying.
         best: the lowest score that each model believes one of this search's trials to have.
     """
 
@@ -49,6 +50,7 @@ class Surrogate:
     models: tuple[Process, ...]
     context: Floats
     known: Floats
+    tried: Floats
     best: tuple[float, ...]
 
     @classmethod
@@ -85,8 +87,9 @@ class Surrogate:
         here = _in_context(encoding, points, contexts.whole)
         means = np.array([model.at(here)[0] for model in models])
         own = means[:, : len(searches[0])]
+        running = encoding.points(waiting)
         if waiting:
-            busy = _in_context(encoding, encoding.points(waiting), contexts.whole)
+            busy = _in_context(encoding, running, contexts.whole)
             own = np.hstack([own, [model.at(busy)[0] for model in models]])
             models = [model.surer_at(busy) for model in models]
         return cls(
@@ -94,6 +97,7 @@ class Surrogate:
             tuple(models),
             contexts.whole,
             points[np.argsort(means.mean(axis=0), kind="stable")],
+            np.concatenate([points[: len(searches[0])], running]),
             # Where nothing was tried yet, anything better than the usual is an improvement.
             tuple(own.min(axis=1).tolist() if own.size else means.mean(axis=1).tolist()),
         )
