@@ -330,8 +330,8 @@ class TestTime:
 
         def function(hp):
             hp.Float("x", 0, 1)
-            for _ in range(3000):
-                time.sleep(0.01)
+            # In one call, which has to be woken up.
+            time.sleep(30)
             return 0.0
 
         tuner = ct.RandomSearch(function, max_trials=1, directory=tmp_path)
@@ -702,3 +702,181 @@ def test_executions_counted_within_an_epoch_are_told_apart(tmp_path):
     tuner = ct.RandomSearch(train, "loss", max_trials=1, directory=tmp_path)
     tuner.search(verbose=0)
     assert (tuner.history[0].result.executions, tuner.history[0].result.epochs) == (3, 6)
+
+
+# -- which weights are the best ones ---------------------------------------------------------------
+
+
+class Counter:
+    """Something whose state tells how long it was trained."""
+
+    def __init__(self):
+        self.value = 0
+
+    def state_dict(self):
+        return {"value": self.value}
+
+    def load_state_dict(self, state):
+        self.value = state["value"]
+
+
+LOSSES = [4.0, 1.0, 0.0, 1.0, 4.0]
+
+
+def looped(trial, *, leave=None, inside=True):
+    """Train for as many epochs; the state after epoch k is k + 1."""
+    counter = Counter()
+    for epoch in trial.epochs(len(LOSSES), state={"counter": counter}):
+        counter.value += 1
+        if inside:
+            trial.report(loss=LOSSES[epoch])
+        if epoch == leave:
+            break
+    return counter
+
+
+def breaks(hp, trial):
+    looped(trial, leave=2)
+
+
+def breaks_at_once(hp, trial):
+    looped(trial, leave=0)
+
+
+def returns_another_score(hp, trial):
+    looped(trial)
+    return 0.5
+
+
+def returns_the_best_score_again(hp, trial):
+    looped(trial)
+    return {"loss": 0.0, "test": 1.0}
+
+
+def reports_after_the_loop(hp, trial):
+    looped(trial, inside=False)
+    trial.report(loss=0.5)
+
+
+def returns_after_the_loop(hp, trial):
+    looped(trial, inside=False)
+    return 0.5
+
+
+@pytest.mark.parametrize(
+    ("function", "score", "trained"),
+    [
+        (lambda hp, trial: looped(trial) and None, 0.0, 3),
+        (breaks, 0.0, 3),
+        (breaks_at_once, 4.0, 1),
+        (returns_another_score, 0.5, 5),
+        (returns_the_best_score_again, 0.0, 3),
+        (reports_after_the_loop, 0.5, 5),
+        (returns_after_the_loop, 0.5, 5),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_the_best_state_belongs_to_the_score(tmp_path, function, score, trained):
+    tuner = tuned(tmp_path, function, max_trials=1)
+    tuner.search(verbose=0)
+    assert tuner.history.best.score == score
+    assert tuner.best_state()["counter"]["value"] == trained
+
+
+def test_of_several_executions_the_best_ones_state_is_kept(tmp_path):
+    def function(hp, trial):
+        counter = looped(trial, inside=False)
+        counter.value = trial.execution
+        return [2.0, 1.0, 3.0][trial.execution]
+
+    tuner = tuned(tmp_path, function, max_trials=1, executions_per_trial=3)
+    tuner.search(verbose=0)
+    assert tuner.best_state()["counter"]["value"] == 1
+
+
+def test_an_error_in_an_epoch_leaves_no_state_behind(tmp_path):
+    def function(hp, trial):
+        counter = Counter()
+        for _ in trial.epochs(3, state={"counter": counter}):
+            counter.value += 1
+            trial.report(loss=1.0)
+            raise ValueError("after the report")
+
+    tuner = tuned(tmp_path, function, max_trials=1)
+    with suppress(ct.errors.TooManyFailuresError):
+        tuner.search(verbose=0)
+    assert not list(tmp_path.rglob("best.safetensors"))
+
+
+# -- a function that has changed while its trial was left ------------------------------------------
+
+
+@pytest.mark.usefixtures("saved_each_epoch")
+class TestAChangedFunction:
+    @staticmethod
+    def left(directory, changed, tuner=ct.BayesianOptimization):
+        """Leave a trial after its second epoch, and go on with another function."""
+        seen = []
+
+        def function(hp, trial, make, prior, interrupt):
+            x = hp.Float("x", 0, 1, prior=prior)
+            things = make()
+            for epoch in trial.epochs(4, state=things):
+                if epoch == 2 and interrupt:
+                    raise Stop
+                seen.append(x)
+                for thing in things.values():
+                    with torch.no_grad():
+                        thing.weight += 1
+                trial.report(loss=x + epoch)
+
+        def run(*arguments):
+            search = tuner(
+                lambda hp, trial: function(hp, trial, *arguments), "loss", max_trials=1, seed=0, directory=directory
+            )
+            search.search(verbose=0)
+            return search
+
+        with pytest.raises(Stop):
+            run(lambda: {"model": torch.nn.Linear(2, 1)}, 0.5, True)
+        make, prior = changed
+        return lambda: run(make, prior, False), seen
+
+    def test_other_values_begin_anew(self, tmp_path):
+        go_on, seen = self.left(tmp_path, (lambda: {"model": torch.nn.Linear(2, 1)}, 0.2))
+        with pytest.warns(RuntimeWarning, match=r"trial 0000 begins anew: when it was left, x was 0.5 and is 0.2"):
+            search = go_on()
+        assert seen == [0.5, 0.5, 0.2, 0.2, 0.2, 0.2]
+        assert search.history[0].values == {"x": 0.2}
+        assert len(search._store.reports()[0]) == 4
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: {"model": torch.nn.Linear(3, 1)},
+            lambda: {"network": torch.nn.Linear(2, 1)},
+            # The first fits, the second does not, and nothing of the first may stay.
+            lambda: {"model": torch.nn.Linear(2, 1), "other": torch.nn.Linear(2, 1)},
+        ],
+        ids=["another width", "another name", "one more"],
+    )
+    def test_another_state_begins_anew(self, tmp_path, make):
+        torch.manual_seed(0)
+        go_on, seen = self.left(tmp_path, (make, 0.5))
+        with pytest.warns(RuntimeWarning, match="trial 0000 begins anew: what was saved of it does not fit"):
+            search = go_on()
+        assert seen == [0.5] * 6
+        assert search.history[0].status is Status.COMPLETED
+        assert [trial.attempt for trial in search.history] == [2]
+        assert len(search._store.reports()[0]) == 4
+
+
+def test_what_is_told_for_the_first_time_after_the_time_is_up_counts(tmp_path):
+    def function(hp, trial):
+        x = hp.Float("x", 0, 1)
+        time.sleep(1.0)
+        trial.report(loss=x)
+
+    tuner = tuned(tmp_path, function, max_trials=2)
+    tuner.search(verbose=0, time_limit=0.3)
+    assert [trial.status for trial in tuner.history] == [Status.COMPLETED]

@@ -23,7 +23,7 @@ from choritsu.executors.messages import Ended, as_bytes, raised_by
 from choritsu.executors.parcel import Parcel, opened
 from choritsu.executors.places import Place, dealt, places, visible_gpus
 from choritsu.testing.executors import behave, job
-from choritsu.trials import Failed, Finished, Interrupted, Lost, Report, Reported
+from choritsu.trials import Failed, Finished, Interrupted, Lost, Report, Reported, Status
 from choritsu.work import trace_of
 
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
@@ -748,6 +748,23 @@ def test_other_workers_begin_as_soon_as_the_first_has_asked_for_its_parameters(t
     alone = ct.RandomSearch(lambda hp: train(hp, 0.0), max_trials=2, seed=0, directory=tmp_path / "alone")
     alone.search(verbose=0)
     assert [trial.values for trial in alone.history] == [first.values, second.values]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuner", [ct.GridSearch, ct.RandomSearch])
+def test_a_combination_that_kills_its_process_is_known_and_the_others_are_tried(tmp_path, tuner):
+    def deadly(hp):
+        kind = hp.Choice("kind", ["a", "b", "c"])
+        if kind == "a":
+            os._exit(9)
+        return {"b": 2.0, "c": 3.0}[kind]
+
+    search = tuner(deadly, max_trials=10, seed=0, directory=tmp_path)
+    search.search(workers=1, gpus_per_trial=0, verbose=0)
+    (failed,) = search.history.having(Status.FAILED)
+    assert failed.values == {"kind": "a"}
+    assert "its process died 3 times" in failed.message
+    assert sorted(trial.values["kind"] for trial in search.history.completed) == ["b", "c"]
 
 
 @pytest.mark.slow

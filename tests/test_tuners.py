@@ -21,6 +21,7 @@ from choritsu.errors import (
     ForeignStoreError,
     ObjectiveError,
     SpaceError,
+    StoreError,
     TooManyFailuresError,
 )
 from choritsu.trials import Status
@@ -353,6 +354,45 @@ def test_keras_tuners_way_of_sharing_is_said_to_mean_nothing(tmp_path, capsys, m
     monkeypatch.delenv("KERASTUNER_TUNER_ID")
     tuned(tmp_path).search(verbose=2)
     assert "KERASTUNER" not in capsys.readouterr().out
+
+
+def test_a_search_that_another_process_runs_is_not_deleted(tmp_path):
+    script = f"""
+import sys, time, choritsu as ct
+def f(hp):
+    print("begun", flush=True)
+    time.sleep(60)
+    return hp.Float("x", 0, 1)
+ct.RandomSearch(f, max_trials=1, directory={str(tmp_path)!r}).search(verbose=0)
+"""
+    running = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout.readline().strip() == "begun"
+        with pytest.raises(StoreError, match=f"is running in process {running.pid}, and overwrite=True would delete"):
+            ct.RandomSearch(lambda hp: 0.0, max_trials=1, directory=tmp_path, overwrite=True)
+        assert len(ct.RandomSearch(lambda hp: 0.0, max_trials=1, directory=tmp_path).history) == 1
+    finally:
+        running.kill()
+        running.communicate()
+    # Nobody runs it any more.
+    tuner = ct.RandomSearch(lambda hp: hp.Float("x", 0, 1), max_trials=1, directory=tmp_path, overwrite=True)
+    tuner.search(verbose=0)
+    assert len(tuner.history.completed) == 1
+
+
+def test_executions_that_never_came_to_be_are_not_spoken_of(tmp_path):
+    def tuned(trials, executions):
+        return ct.RandomSearch(
+            lambda hp: hp.Float("x", 0, 1),
+            max_trials=trials,
+            executions_per_trial=executions,
+            seed=0,
+            directory=tmp_path,
+        )
+
+    tuned(2, 1).search(verbose=0)
+    assert "trials made earlier had 1 execution each, those to come 2 executions" in tuned(2, 2)._notes
+    assert not any("executions" in note for note in tuned(3, 1)._notes)
 
 
 def test_two_processes_share_one_search(tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,6 +53,16 @@ class Halt:
         """
         if self.reason is not None:
             raise KeyboardInterrupt
+
+
+def wake() -> None:
+    """Have the main thread take a Ctrl-C, also while it sleeps in the operating system."""
+    main = threading.main_thread().ident
+    # A signal that Python does not handle would end the process.
+    if sys.platform == "win32" or main is None or not callable(signal.getsignal(signal.SIGINT)):
+        _thread.interrupt_main()
+    else:
+        signal.pthread_kill(main, signal.SIGINT)
 
 
 @contextmanager

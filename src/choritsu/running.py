@@ -17,7 +17,7 @@ from choritsu.decisions import Answer, Continue, Fill, Pause, Stop
 from choritsu.elsewhere import Translating
 from choritsu.errors import FatalRuntimeError, FatalTypeError, ObjectiveError, ScheduleWarning, closest
 from choritsu.hyperparameters import HyperParameters
-from choritsu.space import Space
+from choritsu.space import Space, canonical
 from choritsu.states import Keeper, Progress, put_back, taken
 from choritsu.stores import save_checkpoint
 from choritsu.trials import Event, Grew, Objective, Report, Reported, Result, Status
@@ -171,6 +171,9 @@ class RunningTrial(Translating):
         self._keepers: dict[int, Keeper] = {}
         self._resumable = False
         self._looped: set[int] = set()
+        #: The execution that `epochs` counts, and the objects whose states it keeps.
+        self._held: tuple[int, Mapping[str, Any]] | None = None
+        self._over = False
         #: In a round of `epochs`, how many reports there were before it.
         self._told_before: int | None = None
         self._concluded: dict[int, Any] = {}
@@ -255,8 +258,12 @@ class RunningTrial(Translating):
         if epoch is None:
             self._check_round(told)
         self._report(told, epoch)
-        if self.pausing and not self._resumable:
-            # Nothing of it can be kept: the sooner it ends, the less is trained in vain.
+        if self._told_before is None and self._leads(self.reports[-1]):
+            # In a round of `epochs` this is done at its end.
+            self._keep_held()
+        if self.pausing and not self._resumable and len(self._told()) > 1:
+            # Nothing of it can be kept: the sooner it ends, the less is trained in vain. Who tells something for the
+            # first time may have come to its end.
             raise PausedError
 
     def _report(self, told: Mapping[str, Any], epoch: int | None = None) -> None:
@@ -323,7 +330,7 @@ class RunningTrial(Translating):
             count: how many epochs a whole training has; by default the largest budget of Hyperband or ASHA.
             state: by name, all that changes while training: objects with ``state_dict`` and ``load_state_dict``
                 (modules, optimizers, schedulers), random generators, or nested dicts of these. Without it, an
-                interrupted trial begins anew.
+                interrupted trial begins anew, and so does one whose state fits no more, as its function has changed.
             every: save after every so many epochs; seldomer by itself where saving would take more than a
                 twentieth of the time.
 
@@ -331,7 +338,7 @@ class RunningTrial(Translating):
             The epochs that are left, counted from 0.
 
         Raises:
-            CheckpointError: when something in `state` has no state, or what was saved does not fit it.
+            CheckpointError: when something in `state` has no state.
             FatalTypeError: when `state` is no dict.
             FatalRuntimeError: when the states of two trainings in one execution are to be kept.
 
@@ -350,14 +357,15 @@ class RunningTrial(Translating):
         # Other processes need not wait to know what there is to tune.
         self.announce()
         self.paced = True
+        progress = Progress()
         if state is not None:
             self._check_state(state)
-        progress = self.resume() if state is not None else Progress()
+            self._held = self.execution, state
+            progress = self.resume()
         if progress.ended:
             return
         if state is not None and progress.state is not None:
-            with self.stretching():
-                put_back(state, progress.state)
+            self._put_back(state, progress.state)
         last = count if self.budget is None else min(count, self.budget)
         for epoch in range(progress.epochs, last):
             self._seed(self.epoch_seed(epoch))
@@ -365,11 +373,14 @@ class RunningTrial(Translating):
             self._told_before = told
             try:
                 yield epoch
+            except GeneratorExit:
+                # A `break` ends the epoch, too; an error is seen here only when the trial is over.
+                self._keep_if_led(told)
+                raise
             finally:
                 self._told_before = None
+            self._keep_if_led(told)
             if state is not None:
-                if any(self._leads(report) for report in self.reports[told:]):
-                    self.keep_best(taken(state))
                 final = self.pausing or epoch + 1 == last
                 if final or (epoch + 1) % every == 0:
                     self.keep(epoch + 1, lambda: taken(state), at_once=final)
@@ -380,6 +391,35 @@ class RunningTrial(Translating):
         if state is not None:
             self._looped.add(self.execution)
         self.cut = self.leaves_off(last, complete=last == count)
+
+    def _put_back(self, state: Mapping[str, Any], kept: Mapping[str, Any]) -> None:
+        """Put back what was saved; where it does not fit, the trial is left, to begin anew."""
+        try:
+            with self.stretching():
+                put_back(state, kept)
+        except Exception as error:  # whatever the objects raise
+            warnings.warn(
+                f"trial {self.trial_id} begins anew: what was saved of it does not fit what its function makes now "
+                f"({type(error).__name__}: {error})",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            self._keeper.forget()
+            # Not from here on: some of the objects may hold a part of what was saved.
+            raise PausedError from error
+
+    def _keep_if_led(self, told: int) -> None:
+        if any(self._leads(report) for report in self.reports[told:]):
+            self._keep_held()
+
+    def _keep_held(self) -> None:
+        """Save the state of what `epochs` was given as the best one."""
+        if self._held is not None and self._held[0] == self.execution and not self._over:
+            self.keep_best(taken(self._held[1]))
+
+    def leave(self) -> None:
+        """Note that the function has been left, whatever becomes of the objects that it had."""
+        self._over = True
 
     def _check_state(self, state: Any) -> None:
         if not isinstance(state, Mapping):
@@ -402,10 +442,28 @@ class RunningTrial(Translating):
         Whoever calls this puts the state back and goes on with epoch `Progress.epochs`.
         """
         self._resumable = self.paced = True
-        progress = self._keeper.load()
+        progress = self._loaded()
         known = [report for report in self.reports if report.execution != self.execution]
         self.reports = [*known, *progress.reports]
         return progress
+
+    def _loaded(self) -> Progress:
+        progress = self._keeper.load()
+        now = self._values()
+        others = [name for name, value in progress.values.items() if now.get(name, value) != value]
+        if not others:
+            return progress
+        told = ", ".join(f"{name} was {progress.values[name]} and is {now[name]}" for name in others)
+        warnings.warn(
+            f"trial {self.trial_id} begins anew: when it was left, {told}; its function has changed",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        self._keeper.forget()
+        return Progress()
+
+    def _values(self) -> dict[str, str]:
+        return {name: canonical(value) for name, value in self.hyperparameters.asked.items()}
 
     def keep(self, epochs: int, state: Callable[[], Any], *, at_once: bool = False) -> None:
         """Save how far this execution has come.
@@ -416,7 +474,7 @@ class RunningTrial(Translating):
             at_once: whether to save also where that has been done a moment ago.
         """
         if at_once or self._keeper.due():
-            self._keeper.save(lambda: Progress(epochs, False, state(), self._told()))
+            self._keeper.save(lambda: Progress(epochs, False, state(), self._told(), self._values()))
 
     def keep_best(self, state: Mapping[str, Any]) -> None:
         """Save the best epoch's state, for ``tuner.best_state()``."""
@@ -448,14 +506,11 @@ class RunningTrial(Translating):
 
     def end_execution(self) -> None:
         """Note that nothing of this execution is left to train, should the trial be taken up again."""
-        self._keeper.save(lambda: Progress(self.next_epoch, True, None, self._told()))
+        self._keeper.save(lambda: Progress(self.next_epoch, True, None, self._told(), self._values()))
 
     def has_ended(self) -> bool:
         """Tell whether an earlier attempt ended this execution; if so, take in what it reported."""
-        progress = self._keeper.load()
-        if progress.ended:
-            self.resume()
-        return progress.ended
+        return self._loaded().ended and self.resume().ended
 
     def cannot_resume(self) -> None:
         """Say that nothing of this execution can be kept; should it be interrupted, it begins anew."""
@@ -530,7 +585,7 @@ class RunningTrial(Translating):
                         "or call trial.report(...)"
                     )
             case Mapping():
-                return self._conclude_with(returned, reported)
+                return self._concluded_with(returned, reported)
             case _ if isinstance(getattr(returned, "history", None), dict):
                 if not reported:
                     self._replay(returned.history)
@@ -547,8 +602,15 @@ class RunningTrial(Translating):
                     raise TypeError(
                         f"the function returned {score!r} alone for several objectives; return {{{wanted}}}"
                     )
-                return self._conclude_with({self.objective.name: score}, reported)
+                return self._concluded_with({self.objective.name: score}, reported)
         return False
+
+    def _concluded_with(self, metrics: Mapping[str, Any], reported: list[Report]) -> bool:
+        scored = self._conclude_with(metrics, reported)
+        if scored and any(self._leads(report) for report in self._told()):
+            # What was scored is what the function has ended with.
+            self._keep_held()
+        return scored
 
     def _conclude_with(self, metrics: Mapping[str, Any], reported: list[Report]) -> bool:
         name, metrics = self.objective.name, self._filled(metrics)

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from choritsu import racing
 from choritsu.decisions import Answer, Continue, Decision, Done, Pause, Promote, Repeat, Start, Stop, Wait
-from choritsu.errors import StoreError, TooManyFailuresError
+from choritsu.errors import RedefinedError, StoreError, TooManyFailuresError
 from choritsu.executors import Executor
 from choritsu.halting import Halt, leaving
 from choritsu.oracles import Budgeted, Oracle, Stopper, is_drawn_by_name
@@ -29,6 +29,7 @@ from choritsu.trials import (
     Event,
     Failed,
     Finished,
+    Grew,
     History,
     Interrupted,
     Lost,
@@ -38,7 +39,7 @@ from choritsu.trials import (
     Status,
     Trial,
 )
-from choritsu.workers import is_apart, is_gone, me
+from choritsu.workers import has_restarted, is_apart, is_gone, me
 
 #: A trial whose process dies this often is given up.
 LOSSES = 3
@@ -360,6 +361,10 @@ class Search:
 
     def _handle(self, event: Event) -> Answer:
         if isinstance(event, Lost):
+            if event.found:
+                # It cannot say so any more. Should something contradict what is known, the next attempt is told.
+                with suppress(RedefinedError):
+                    self._handle(Grew(event.number, tuple(parameter for parameter, _ in event.found)))
             event = self._loss(self._store.history()[event.number], event)
         written = self._store.record(event)
         if isinstance(event, Finished | Failed | Refused | Interrupted | Lost):
@@ -455,7 +460,8 @@ class Search:
             if self._held.get(lease.number) == lease.attempt:
                 continue
             if lease.until < now or is_gone(lease.worker):
-                lost = Lost(lease.number, lease.attempt, at=now, blamed=not is_apart(lease.worker))
+                blamed = not is_apart(lease.worker) and not has_restarted(lease.worker)
+                lost = Lost(lease.number, lease.attempt, at=now, blamed=blamed)
                 event = self._loss(self._store.history()[lease.number], lost)
                 if self._store.record(event):
                     self._tell(event)
@@ -471,7 +477,8 @@ class Search:
             return replace(lost, epochs=epochs)
         how = f" ({lost.message})" if lost.message else ""
         message = f"its process died {losses} times while running it{how}; it is given up"
-        return Failed(lost.number, lost.attempt, trial.suggested, message, at=lost.at)
+        values = {**trial.suggested, **{parameter.name: value for parameter, value in lost.found}}
+        return Failed(lost.number, lost.attempt, values, message, at=lost.at)
 
 
 def _again(trial: Trial, until: int | None) -> Claimed:

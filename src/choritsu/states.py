@@ -7,7 +7,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,12 +28,14 @@ class Progress:
         ended: whether the training came to its own end there, so that nothing is left to do.
         state: what was saved with it; None where nothing was.
         reports: what was reported by then.
+        values: with which hyperparameters it came so far, as `canonical` texts by name.
     """
 
     epochs: int = 0
     ended: bool = False
     state: Any = None
     reports: tuple[Report, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 class Keeper:
@@ -66,7 +68,7 @@ class Keeper:
         if kept.get("token") != self._token:
             return Progress()
         reports = tuple(Report(*report) for report in kept["reports"])
-        return Progress(kept["epochs"], kept["ended"], kept["state"], reports)
+        return Progress(kept["epochs"], kept["ended"], kept["state"], reports, kept.get("values", {}))
 
     def due(self) -> bool:
         """Tell whether enough time has passed since the last save for another one to be cheap."""
@@ -91,6 +93,7 @@ class Keeper:
             "epochs": progress.epochs,
             "ended": progress.ended,
             "state": progress.state,
+            "values": dict(progress.values),
             "reports": [
                 (report.execution, report.epoch, dict(report.metrics), report.at) for report in progress.reports
             ],

@@ -764,7 +764,8 @@ class Lost:
     """The attempt's worker is gone without a word; it will be taken up again.
 
     `message` says how it went, where that is known; `epochs` how many epochs the trial had reported by then; `blamed`
-    whether the trial itself may be the cause.
+    whether the trial itself may be the cause; `found` the parameters that it is known to have asked for and nobody had
+    suggested, with their values.
     """
 
     number: int
@@ -773,6 +774,7 @@ class Lost:
     message: str = ""
     epochs: int = 0
     blamed: bool = True
+    found: tuple[tuple[Parameter, Any], ...] = ()
 
 
 Outcome: TypeAlias = Finished | Failed | Refused | Interrupted | Lost

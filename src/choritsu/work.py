@@ -9,7 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from choritsu.decisions import Answer
 from choritsu.errors import (
@@ -32,6 +32,15 @@ QUIET = 1.0
 Train: TypeAlias = Callable[[RunningTrial], None]
 Emit: TypeAlias = Callable[[Event], Answer]
 Perform: TypeAlias = Callable[[Job, Emit], None]
+
+
+@runtime_checkable
+class Noting(Protocol):
+    """What takes events, and also what may be all that is left of a trial whose process dies."""
+
+    def note(self, parameter: Parameter, value: Any) -> None:
+        """Take down a value that the running function was given, and nobody had suggested."""
+        ...
 
 
 def filler(job: Job) -> Callable[[Parameter], Any]:
@@ -109,18 +118,32 @@ def perform(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> R
             raise _UntoldError(error) from error
 
     try:
-        return _attempt(job, train, tell, clock)
+        return _attempt(job, train, tell, clock, emit.note if isinstance(emit, Noting) else None)
     except _UntoldError as error:
         untold = error.error
     raise untold
 
 
-def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> RunningTrial | None:
+def _attempt(
+    job: Job,
+    train: Train,
+    emit: Emit,
+    clock: Callable[[], float],
+    note: Callable[[Parameter, Any], None] | None = None,
+) -> RunningTrial | None:
+    fill = filler(job)
+
+    def choose(parameter: Parameter) -> Any:
+        value = fill(parameter)
+        if note is not None:
+            note(parameter, value)
+        return value
+
     hp = HyperParameters(
         job.given,
         known=job.known,
         override=job.override,
-        choose=filler(job),
+        choose=choose,
         tune_new_entries=job.tune_new_entries,
         allow_new_entries=job.allow_new_entries,
     )
@@ -136,7 +159,10 @@ def _attempt(job: Job, train: Train, emit: Emit, clock: Callable[[], float]) -> 
             # Declared beforehand: the function may read them without asking.
             hp.ask(parameter)
         with _telling_early(trial) if job.apart and job.by_name and not len(job.known) else contextlib.nullcontext():
-            train(trial)
+            try:
+                train(trial)
+            finally:
+                trial.leave()
         trial.announce()
         result = result_of(trial.reports, job.objective)
     except RedrawTrialError as error:

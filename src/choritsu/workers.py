@@ -47,6 +47,27 @@ def me(*, apart: bool = False) -> str:
     return f"{_machine()}#{pid}#{_birth(pid)}#{uuid.uuid4().hex[:8]}{_APART if apart else ''}"
 
 
+def process_of(worker: str) -> int:
+    """Give the number of a worker's process, on its own machine.
+
+    Example:
+        >>> process_of(me()) == os.getpid()
+        True
+    """
+    return int(worker.partition("#")[2].split("#")[0])
+
+
+def has_restarted(worker: str) -> bool:
+    """Tell whether the machine of this process was a worker's, and has been started anew since.
+
+    Example:
+        >>> has_restarted(me())
+        False
+    """
+    then, now = worker.partition("#")[0].split("|"), _machine().split("|")
+    return len(then) == len(now) > 1 and then[0] == now[0] and then[1] != now[1]
+
+
 def is_apart(worker: str) -> bool:
     """Tell whether a worker's trials ran in other processes than its own.
 

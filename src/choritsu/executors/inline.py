@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
 from collections import deque
 
 from choritsu.executors.base import Handle
+from choritsu.halting import wake
 from choritsu.running import Job
 from choritsu.work import Perform
 
@@ -46,7 +46,7 @@ class InlineExecutor:
     def interrupt(self) -> None:
         """Raise a KeyboardInterrupt in the main thread, as Ctrl-C does."""
         if self._jobs:
-            _thread.interrupt_main()
+            wake()
 
     def close(self) -> None:
         self._jobs.clear()

@@ -11,6 +11,7 @@ import cloudpickle
 
 from choritsu.decisions import Answer
 from choritsu.running import Job
+from choritsu.space import Parameter
 from choritsu.trials import Event
 
 
@@ -50,8 +51,17 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """A value that nobody has suggested was given to the trial: all that is known of it, should its process die."""
+
+    call: int
+    parameter: Parameter
+    value: Any
+
+
+@dataclass(frozen=True)
 class Answered:
-    """The answer to an event, or the exception that hearing of it raised."""
+    """The answer to an event or a note, or the exception that hearing of it raised."""
 
     call: int
     answer: Answer | None
@@ -81,7 +91,7 @@ class Leave:
 
 
 ToWorker: TypeAlias = Welcome | Job | Break | Answered | Leave
-FromWorker: TypeAlias = Told | Ended
+FromWorker: TypeAlias = Told | Noted | Ended
 
 
 def packed(message: ToWorker | FromWorker) -> bytes:

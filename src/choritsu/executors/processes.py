@@ -8,10 +8,12 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
+from typing import Any
 
+from choritsu.decisions import Continue
 from choritsu.executors import surroundings
 from choritsu.executors.base import Handle
 from choritsu.executors.inheriting import end, how_it_ended, start
@@ -20,6 +22,7 @@ from choritsu.executors.messages import (
     Break,
     Ended,
     Leave,
+    Noted,
     Told,
     ToWorker,
     Welcome,
@@ -31,6 +34,7 @@ from choritsu.executors.messages import (
 from choritsu.executors.parcel import Parcel
 from choritsu.executors.places import Place, own_cores, places, visible_gpus
 from choritsu.running import Job
+from choritsu.space import Parameter
 from choritsu.trials import Failed, Finished, Interrupted, Lost, Outcome, Refused
 from choritsu.work import Perform
 
@@ -40,9 +44,10 @@ GRACE = 5.0
 
 @dataclass(eq=False)
 class _Attempt:
-    """A job that runs: whether its outcome was told, until when it has to leave, and what hearing of it raised."""
+    """A job that runs: what was noted, whether its outcome was told, until when it has to leave, and what was raised."""
 
     job: Job
+    noted: list[tuple[Parameter, Any]] = field(default_factory=list)
     concluded: bool = False
     deadline: float | None = None
     raised: Exception | None = None
@@ -220,6 +225,11 @@ class ProcessExecutor:
             return self._bury(worker, handle)
         try:
             message = unpacked(data)
+            if isinstance(message, Noted):
+                if worker.attempt is not None:
+                    worker.attempt.noted.append((message.parameter, message.value))
+                worker.send(Answered(message.call, Continue()))
+                return False
             if isinstance(message, Told):
                 worker.send(_answered(message, worker.attempt, handle))
                 return True
@@ -286,7 +296,7 @@ def _unfinished(attempt: _Attempt, how: str) -> Outcome:
     job, now = attempt.job, time.time()
     if attempt.deadline is not None:
         return Interrupted(job.number, job.attempt, at=now)
-    return Lost(job.number, job.attempt, at=now, message=how)
+    return Lost(job.number, job.attempt, at=now, message=how, found=tuple(attempt.noted))
 
 
 def _root() -> str:

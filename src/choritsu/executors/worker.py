@@ -7,7 +7,6 @@ is doing. One writes, so that nothing that breaks a trial off can tear a message
 
 from __future__ import annotations
 
-import _thread
 import itertools
 import os
 import signal
@@ -31,6 +30,7 @@ from choritsu.executors.messages import (
     Ended,
     FromWorker,
     Leave,
+    Noted,
     Told,
     Welcome,
     as_bytes,
@@ -39,7 +39,9 @@ from choritsu.executors.messages import (
 )
 from choritsu.executors.parcel import opened
 from choritsu.frameworks.memory import tidied
+from choritsu.halting import wake
 from choritsu.running import Job
+from choritsu.space import Parameter
 from choritsu.trials import Event
 from choritsu.work import Perform, trace_of
 
@@ -96,7 +98,7 @@ class Worker:
             try:
                 if self._broken == self._current:
                     raise KeyboardInterrupt
-                self._perform(replace(job, apart=True), self._emit)
+                self._perform(replace(job, apart=True), self)
             finally:
                 self._current = None
         except SystemExit:
@@ -106,18 +108,27 @@ class Worker:
             return error
         return None
 
-    def _emit(self, event: Event) -> Answer:
+    def __call__(self, event: Event) -> Answer:
+        """Tell an event, and give the answer."""
         call = next(self._calls)
-        box = self._answers[call] = SimpleQueue()
-        try:
-            self._say(Told(call, event))
-            answered = box.get()
-        finally:
-            del self._answers[call]
+        answered = self._answered(call, Told(call, event))
         if answered.answer is None:
             self._handed_back = unpacked(answered.error or b"")
             raise self._handed_back
         return answered.answer
+
+    def note(self, parameter: Parameter, value: Any) -> None:
+        """Have a value noted, also should this process die in the next moment."""
+        call = next(self._calls)
+        self._answered(call, Noted(call, parameter, value))
+
+    def _answered(self, call: int, message: Told | Noted) -> Answered:
+        box = self._answers[call] = SimpleQueue()
+        try:
+            self._say(message)
+            return box.get()
+        finally:
+            del self._answers[call]
 
     def _say(self, message: FromWorker) -> None:
         self._outbox.put(packed(message))
@@ -145,7 +156,7 @@ class Worker:
                         _vanish()
                     case Break(number, attempt):
                         self._broken = (number, attempt)
-                        _wake()
+                        wake()
                     case Leave():
                         self._jobs.put(None)
                     case job:
@@ -158,15 +169,6 @@ class Worker:
         if self._current is not None and self._current == self._broken:
             self._current = None
             raise KeyboardInterrupt
-
-
-def _wake() -> None:
-    """Have the main thread handle a Ctrl-C, also while it sleeps in the operating system."""
-    main = threading.main_thread().ident
-    if sys.platform == "win32" or main is None:
-        _thread.interrupt_main()
-    else:
-        signal.pthread_kill(main, signal.SIGINT)
 
 
 def _vanish() -> NoReturn:

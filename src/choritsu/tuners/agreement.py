@@ -43,17 +43,29 @@ def is_to_redefine(
 
 def redefined(error: RedefinedError, directory: str) -> ChangedSearchError:
     """Give the error of a function that asks for a stored parameter otherwise than before."""
-    return ChangedSearchError(_explain([f"{error.name}: was {error.known}, is now {error.asked}"], directory))
+    explained = _explain([f"{error.name}: was {error.known}, is now {error.asked}"], directory)
+    return ChangedSearchError(
+        f"{explained}\nIf the function is as it was, a range in it depends on another value: ask for a share of it, "
+        f'such as hp.Float("{error.name}_share", 0, 1), or under another name for each range.'
+    )
 
 
-def other_executions(stored: Identity, each: int | str) -> Iterator[str]:
+def other_executions(stored: Identity, history: History, each: int | str) -> Iterator[str]:
     """Say where the trials of one search are trained differently often."""
     before = stored.settings.get("executions_per_trial", each)
-    if before != each:
-        earlier, now = (
-            "as many executions as needed" if told == "auto" else f"{told} executions each" for told in (before, each)
-        )
-        yield f"trials made earlier had {earlier}, those to come {now.removesuffix(' each')}"
+    if before == each or not history.completed:
+        return
+    if before != "auto":
+        # What the settings have said since then may have come to nothing.
+        counts = sorted({trial.result.executions for trial in history.completed if trial.result is not None})
+        if counts == [each]:
+            return
+        before = " or ".join(map(str, counts))
+    earlier, now = (
+        "as many executions as needed" if told == "auto" else f"{told} execution{'' if str(told) == '1' else 's'}"
+        for told in (before, each)
+    )
+    yield f"trials made earlier had {earlier}{'' if before == 'auto' else ' each'}, those to come {now}"
 
 
 def misnamed(trials: Iterable[Trial], space: Space) -> Iterator[str]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -54,6 +55,7 @@ from choritsu.tuners.looking import look_around
 from choritsu.tuners.pruning import prune
 from choritsu.views import OracleView, TrialView, summarize
 from choritsu.work import Perform, describe, perform, trace_of
+from choritsu.workers import is_gone, process_of
 
 if TYPE_CHECKING:
     from choritsu.frameworks.keras import Compile
@@ -238,9 +240,27 @@ class Tuner(Translating):
     def _opened(self, overwrite: bool) -> Store:
         directory = Path(self.project_dir)
         if overwrite and directory.exists():
+            self._check_idle(directory)
             remove_store(directory)
             shutil.rmtree(directory / "trials", ignore_errors=True)
         return open_store(directory)
+
+    @staticmethod
+    def _check_idle(directory: Path) -> None:
+        """Refuse to delete a search that somebody is running."""
+        try:
+            with closing(open_store(directory, create=False)) as store:
+                leases = store.leases().values()
+        except StoreError:
+            # There is none, or none that anybody could run.
+            return
+        now = Clock().now()
+        for lease in leases:
+            if lease.until > now and not is_gone(lease.worker) and process_of(lease.worker) != os.getpid():
+                raise StoreError(
+                    f"the search in {directory} is running in process {process_of(lease.worker)}, and overwrite=True "
+                    "would delete it there; stop that one first, or give another project_name"
+                )
 
     def _agree(self, asked: Space | None, accept_changes: bool) -> int:
         """Compare the script with the stored search, write down what is new, and give the seed."""
@@ -255,7 +275,7 @@ class Tuner(Translating):
             if is_to_redefine(stored, history, objective, asked, self.project_dir, accept=accept_changes):
                 # What else the function asks for comes to light only as it runs: it is met anew.
                 self._store.redefine(asked or Space())
-            self._notes += other_executions(stored, self._repeats.each)
+            self._notes += other_executions(stored, history, self._repeats.each)
         settings = {
             "oracle": self._settings.name,
             "max_trials": self._settings.max_trials,
