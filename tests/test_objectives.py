@@ -332,3 +332,12 @@ def test_the_command_line_tells_each_trial_of_the_front(tmp_path):
     ]
     text = CliRunner().invoke(app, ["best", str(tmp_path / "search")]).output
     assert text.count("# val_loss") == len(front)
+
+
+def test_of_several_objectives_the_one_that_diverged_is_named(tmp_path):
+    def train(hp):
+        return {"val_loss": hp.Float("x", 0, 1), "seconds": math.nan}
+
+    tuner = ct.RandomSearch(train, LOSS_AND_TIME, max_trials=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert tuner.history[0].message == "seconds was nan and at no epoch finite: the training diverged"

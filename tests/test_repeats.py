@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -586,7 +587,11 @@ def test_what_repeats_have_shown_is_said(tmp_path, capsys):
     assert f"({best.result.executions} executions, {tuner.history.expected(best):.4f}"[:-2] in printed
     shown = " ".join(CliRunner().invoke(app, ["show", tuner.project_dir]).output.split())
     assert "the same values score differently" in shown
-    assert "the same values score differently" in tuner.report(tmp_path / "page.html").read_text()
+    page = tuner.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "the same values score differently" in page
+    # The table has what its order goes by.
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page[page.index('class="trials"') :])
+    assert heads[heads.index("status") + 2 :][:2] == ["executions", "expected"]
     assert {"expected", "executions"} <= set(tuner.to_dataframe().columns)
     again = searched(tmp_path / "exact", exact)
     again.results_summary(3)

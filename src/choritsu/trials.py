@@ -329,10 +329,10 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
         if not math.isfinite(report.metrics.get(objective.name, math.nan)):
             where = f" in execution {execution + 1} of {len(best)}" if len(best) > 1 else ""
             undefined = ", or no score is defined there, as for a fold with one class" if where else ""
-            raise ObjectiveError(
-                f"{objective.name} was {last_seen[execution]} and at no epoch finite{where}: "
-                f"the training diverged{undefined}"
-            )
+            parts = {part.name: report.metrics.get(part.name, math.nan) for part in objective.parts}
+            whose = [f"{name} was {value}" for name, value in parts.items() if not math.isfinite(value)]
+            told = " and ".join(whose) or f"{objective.name} was {last_seen[execution]}"
+            raise ObjectiveError(f"{told} and at no epoch finite{where}: the training diverged{undefined}")
     scores = {execution: report.metrics[objective.name] for execution, report in best.items()}
     winner = min(scores, key=lambda execution: objective.badness(scores[execution]))
     return Result(

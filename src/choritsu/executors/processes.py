@@ -44,7 +44,7 @@ GRACE = 5.0
 
 @dataclass(eq=False)
 class _Attempt:
-    """A job that runs: what was noted, whether its outcome was told, until when it has to leave, and what was raised."""
+    """A job that runs: what was noted, whether its outcome was told, until when it has to leave, and what it raised."""
 
     job: Job
     noted: list[tuple[Parameter, Any]] = field(default_factory=list)

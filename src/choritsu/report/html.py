@@ -84,7 +84,10 @@ def _page(summary: Summary) -> Mapping[str, Any]:
         "pareto": summary.objective.pareto,
         "front": len(summary.front),
         "fronts": fronts(summary),
-        "parts": [cut(part.name, 40) for part in summary.objective.parts],
+        "judges": [
+            *(_REPEATED if summary.expects else ()),
+            *(cut(part.name, 40) for part in summary.objective.parts),
+        ],
         "best": _best(summary),
         "facts": _facts(summary),
         "settings": {cut(str(name), 40): show(value, 80) for name, value in summary.settings.items()},
@@ -211,7 +214,7 @@ def _row(trial: Trial, rank: int | None, summary: Summary) -> Mapping[str, Any]:
         "score": "" if trial.score is None else repr(trial.score),
         "score_shown": "-" if trial.score is None else number(trial.score),
         "spread": "" if spread is None else f" ± {number(spread, 2)}",
-        "parts": [_part(trial, part.name) for part in summary.objective.parts],
+        "judged": [*_repeated(trial, summary), *(_part(trial, part.name) for part in summary.objective.parts)],
         "epoch": "-" if trial.best_step is None else f"{trial.best_step + 1}/{summary.length_of(trial)}",
         "epoch_key": "" if trial.best_step is None else trial.best_step,
         "seconds": "" if trial.seconds is None else trial.seconds,
@@ -220,6 +223,18 @@ def _row(trial: Trial, rank: int | None, summary: Summary) -> Mapping[str, Any]:
         "reason": cut(told, 300),
         "detail": (trial.traceback or trial.message) if told else "",
     }
+
+
+#: What trials are ordered by where some were repeated, beside their scores.
+_REPEATED = ("executions", "expected")
+
+
+def _repeated(trial: Trial, summary: Summary) -> list[tuple[str, str]]:
+    """Give the cells below `_REPEATED`; none where nothing else is expected of trials than what they have scored."""
+    if not summary.expects:
+        return []
+    expected, times = summary.history.expected(trial), summary.executions_of(trial)
+    return [(str(times), str(times)), ("", "-") if expected is None else (repr(expected), number(expected))]
 
 
 def _part(trial: Trial, name: str) -> tuple[str, str]:
