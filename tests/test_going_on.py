@@ -651,16 +651,63 @@ def test_a_state_that_is_none_is_refused_before_an_epoch_is_trained(tmp_path, st
     assert epochs == []
 
 
-def test_an_epoch_is_reported_once(tmp_path):
+@pytest.mark.parametrize("second", ["val_loss", "loss"])
+def test_an_epoch_is_reported_once(tmp_path, second):
     def train(hp, trial):
         hp.Float("x", 0, 1)
         for _ in trial.epochs(2):
             trial.report(loss=1.0)
-            trial.report(val_loss=1.0)
+            trial.report({second: 1.0})
 
     tuner = ct.RandomSearch(train, "loss", max_trials=1, max_consecutive_failed_trials=9, directory=tmp_path)
     tuner.search(verbose=0)
-    assert "epoch 0 was reported already; tell all that is known of it at once" in tuner.history[0].message
+    assert "epoch 0 was reported already; report once in each round of trial.epochs" in tuner.history[0].message
+
+
+def every_third(hp, trial):
+    x = hp.Float("x", 0, 1)
+    for epoch in trial.epochs(9, state={"random": random.Random(0)}):
+        trial.hyperparameters.trained.append(epoch)
+        if epoch % 3 == 2 or epoch + 1 == trial.until:
+            trial.report(loss=x - epoch)
+
+
+class TestWhoReportsSomeEpochs:
+    @pytest.fixture
+    def trained(self, monkeypatch):
+        """Note each epoch that is trained."""
+        epochs = []
+        monkeypatch.setattr(ct.HyperParameters, "trained", epochs, raising=False)
+        return epochs
+
+    def test_they_are_those_epochs(self, tmp_path, trained):
+        tuner = tuned(tmp_path, every_third, max_trials=2)
+        tuner.search(verbose=0)
+        assert trained == [*range(9)] * 2
+        assert [report.epoch for report in tuner._store.reports()[0]] == [2, 5, 8]
+        assert (tuner.history[0].best_step, tuner.history[0].result.epochs, tuner.summary.epochs) == (8, 9, 18)
+
+    def test_all_that_were_trained_are_counted(self, tmp_path, trained):
+        tuner = tuned(tmp_path, every_third, max_trials=9)
+        tuner.search(verbose=0, max_epochs_total=12)
+        assert len(trained) == 12
+
+    def test_under_hyperband_the_last_one_is_enough(self, tmp_path, trained):
+        tuner = ct.Hyperband(every_third, "loss", max_epochs=9, seed=0, directory=tmp_path)
+        tuner.search(verbose=0)
+        assert len(tuner.history.completed) == 17
+        assert len(trained) == tuner.summary.epochs == 75
+
+    def test_who_reports_nothing_of_a_budget_is_told_so(self, tmp_path):
+        def train(hp, trial):
+            x = hp.Float("x", 0, 1)
+            for epoch in trial.epochs(9, state={"random": random.Random(0)}):
+                if epoch % 3 == 2:
+                    trial.report(loss=x)
+
+        tuner = ct.Hyperband(train, "loss", max_epochs=9, seed=0, directory=tmp_path)
+        with pytest.raises(ct.errors.TooManyFailuresError, match="was given 1 epoch in all, and nothing was reported"):
+            tuner.search(verbose=0)
 
 
 def test_epochs_that_are_used_up_are_used_up(tmp_path):

@@ -736,7 +736,7 @@ UNREADABLE = [
     ({"accuracy": 1.0}, "the objective 'loss' was not among the metrics reported: accuracy"),
     ({"accuracy": 1.0, "f1": 2.0}, "the objective 'loss' was not among the metrics reported: accuracy, f1"),
     (None, "TypeError: the function returned None and reported nothing; return a number"),
-    ({}, "ValueError: report needs at least one metric"),
+    ({}, "ValueError: at least one metric is to be reported or returned"),
     (float("nan"), "loss was nan and at no epoch finite: the training diverged"),
     (math.inf, "loss was inf and at no epoch finite: the training diverged"),
     (-math.inf, "loss was -inf and at no epoch finite: the training diverged"),

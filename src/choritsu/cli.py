@@ -135,7 +135,7 @@ def show(
             typer.echo(f"  {name} = {value!r}")
         for report in summary.reports.get(trial, ()):
             metrics = "  ".join(f"{name}={value:.6g}" for name, value in report.metrics.items())
-            typer.echo(f"  execution {report.execution}  epoch {report.epoch + 1}  {metrics}")
+            typer.echo(f"  execution {report.execution + 1}  epoch {report.epoch + 1}  {metrics}")
         if row.has_failed_later:
             typer.echo(f"  {reason(row)}")
         if row.message:

@@ -174,8 +174,8 @@ class RunningTrial(Translating):
         #: The execution that `epochs` counts, and the objects whose states it keeps.
         self._held: tuple[int, Mapping[str, Any]] | None = None
         self._over = False
-        #: In a round of `epochs`, how many reports there were before it.
-        self._told_before: int | None = None
+        #: In a round of `epochs`, its epoch.
+        self._round: int | None = None
         self._concluded: dict[int, Any] = {}
 
     @property
@@ -231,21 +231,22 @@ class RunningTrial(Translating):
 
     @property
     def next_epoch(self) -> int:
-        """The epoch, from 0, that the next `report` of this execution tells of."""
-        return 1 + max((report.epoch for report in self.reports if report.execution == self.execution), default=-1)
+        """The epoch, from 0, that the next `report` of this execution tells of: in a round of `epochs`, that of it."""
+        told = {report.epoch for report in self._told()}
+        return 1 + max(told, default=-1) if self._round is None or self._round in told else self._round
 
     def report(self, metrics: Mapping[str, Any] | None = None, /, *, epoch: int | None = None, **named: Any) -> None:
         """Tell the metrics of an epoch that has ended.
 
         Args:
             metrics: by name.
-            epoch: which epoch, from 0; by default the one after the last reported.
+            epoch: which epoch, from 0; by default that of the round of `epochs`, or the one after the last reported.
             named: further metrics.
 
         Raises:
             TypeError: when a metric is not a number, or the epoch not a whole one.
-            ValueError: when nothing is told, or the epoch was told already, also with other metrics by an earlier call
-                in the same round of `epochs`.
+            ValueError: when nothing is told, or the epoch was told already, also by an earlier call in the same round
+                of `epochs`.
 
         Example:
             >>> def train(hp, trial):
@@ -256,9 +257,9 @@ class RunningTrial(Translating):
             raise TypeError(f"report takes metrics by name, such as report(val_loss=0.3), got {metrics!r}")
         told = {**(metrics or {}), **named}
         if epoch is None:
-            self._check_round(told)
+            self._check_round()
         self._report(told, epoch)
-        if self._told_before is None and self._leads(self.reports[-1]):
+        if self._round is None and self._leads(self.reports[-1]):
             # In a round of `epochs` this is done at its end.
             self._keep_held()
         if self.pausing and not self._resumable and len(self._told()) > 1:
@@ -269,7 +270,7 @@ class RunningTrial(Translating):
     def _report(self, told: Mapping[str, Any], epoch: int | None = None) -> None:
         numbers_told = self._filled(told)
         if not numbers_told:
-            raise ValueError("report needs at least one metric, such as report(val_loss=0.3)")
+            raise ValueError("at least one metric is to be reported or returned, such as report(val_loss=0.3)")
         epoch = self.next_epoch if epoch is None else operator.index(epoch)
         if epoch < 0:
             raise ValueError(f"epochs count from 0, got {epoch}")
@@ -290,14 +291,12 @@ class RunningTrial(Translating):
             case Continue():
                 pass
 
-    def _check_round(self, told: Mapping[str, Any]) -> None:
-        """Refuse other metrics of the same epoch: they would be held to be those of the next."""
-        this_round = [] if self._told_before is None else self.reports[self._told_before :]
-        before = [report for report in this_round if report.execution == self.execution]
-        if before and not any(name in report.metrics for report in before for name in told):
+    def _check_round(self) -> None:
+        """Refuse a second report of the same epoch: it would be held to be that of the next."""
+        if self._round is not None and any(report.epoch == self._round for report in self._told()):
             raise ValueError(
-                f"epoch {before[-1].epoch} was reported already; tell all that is known of it at once, "
-                "as in report(loss=0.2, val_loss=0.3)"
+                f"epoch {self._round} was reported already; report once in each round of trial.epochs, and all that "
+                "is known of it at once, as in report(loss=0.2, val_loss=0.3)"
             )
 
     def _doubt_objective(self, told: Mapping[str, float]) -> None:
@@ -370,7 +369,7 @@ class RunningTrial(Translating):
         for epoch in range(progress.epochs, last):
             self._seed(self.epoch_seed(epoch))
             told = len(self.reports)
-            self._told_before = told
+            self._round = epoch
             try:
                 yield epoch
             except GeneratorExit:
@@ -378,7 +377,7 @@ class RunningTrial(Translating):
                 self._keep_if_led(told)
                 raise
             finally:
-                self._told_before = None
+                self._round = None
             self._keep_if_led(told)
             if state is not None:
                 final = self.pausing or epoch + 1 == last
@@ -579,6 +578,12 @@ class RunningTrial(Translating):
         reported = [report for report in self.reports if report.execution == self.execution]
         match returned:
             case None:
+                if not reported and self.budget is not None and self.paced:
+                    given = "1 epoch" if self.budget == 1 else f"{self.budget} epochs"
+                    raise ObjectiveError(
+                        f"the trial was given {given} in all, and nothing was reported in them; report at least in the "
+                        "last one: if epoch % 5 == 4 or epoch + 1 == trial.until: trial.report(...)"
+                    )
                 if not reported:
                     raise TypeError(
                         "the function returned None and reported nothing; return a number or a dict of metrics, "

@@ -38,6 +38,7 @@ from choritsu.trials import (
     Reported,
     Status,
     Trial,
+    epochs_in,
 )
 from choritsu.workers import has_restarted, is_apart, is_gone, me
 
@@ -391,7 +392,7 @@ class Search:
     def _is_spent(self) -> None:
         """Leave where as many epochs have been trained as were to be."""
         limit = self._plan.max_epochs_total
-        if limit is not None and sum(map(len, self._curves.values())) >= limit:
+        if limit is not None and sum(map(epochs_in, self._curves.values())) >= limit:
             self._halt.ask(f"max_epochs_total={limit} epochs are trained")
 
     def _answer(self, event: Reported) -> Answer:
@@ -435,8 +436,9 @@ class Search:
                 self._refusals = 0
                 self._failures += 1
                 if self._failures >= self._plan.max_consecutive_failures:
+                    many = "1 trial has" if self._failures == 1 else f"{self._failures} trials in a row have"
                     self._too_many = TooManyFailuresError(
-                        f"{self._failures} trials in a row have failed (max_consecutive_failed_trials="
+                        f"{many} failed (max_consecutive_failed_trials="
                         f"{self._plan.max_consecutive_failures}), the last, trial {event.number}, with: "
                         f"{event.message}\n{self._how_to_go_on()}\n{event.traceback}".rstrip()
                     )

@@ -346,8 +346,21 @@ def result_of(reports: Sequence[Report], objective: Objective) -> Result:
         best_epoch=best[winner].epoch,
         best_execution=winner,
         executions=len(best),
-        epochs=len(reports),
+        epochs=epochs_in(reports),
     )
+
+
+def epochs_in(reports: Iterable[Report]) -> int:
+    """Count the epochs that were trained by what was reported, over all executions; some may have told nothing.
+
+    Example:
+        >>> epochs_in([Report(0, epoch, {}) for epoch in (2, 5, 8)])
+        9
+    """
+    reached: dict[int, int] = {}
+    for report in reports:
+        reached[report.execution] = max(reached.get(report.execution, 0), report.epoch + 1)
+    return sum(reached.values())
 
 
 def missing(objective: Objective, names: Sequence[str], where: str = "") -> str:
@@ -362,7 +375,7 @@ def missing(objective: Objective, names: Sequence[str], where: str = "") -> str:
     reported = ", ".join(names) or "none"
     if objective == DEFAULT_OBJECTIVE and names:
         return (
-            f"there is no objective, and {reported} were reported{where}; say which of them counts, as in "
+            f"there is no objective, and what was reported is {reported}{where}; say which of them counts, as in "
             f"objective={names[-1]!r}, or return a single number"
         )
     text = f"the objective {objective.name!r} was not among the metrics reported{where}: {reported}"

@@ -12,7 +12,7 @@ from typing import Any
 from choritsu.noise import Noise
 from choritsu.report.importance import Importances, importance_of
 from choritsu.space import Space
-from choritsu.trials import RATE, History, Objective, Report, Status, Trial
+from choritsu.trials import RATE, History, Objective, Report, Status, Trial, epochs_in
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Summary:
 
     def epochs_of(self, trial: Trial) -> int:
         """Give how many epochs of `trial` were trained, over all executions."""
-        return max(len(self.reports.get(trial.number, ())), trial.result.epochs if trial.result else 0)
+        return max(epochs_in(self.reports.get(trial.number, ())), trial.result.epochs if trial.result else 0)
 
     def length_of(self, trial: Trial) -> int:
         """Give how many epochs the longest execution of `trial` has."""
