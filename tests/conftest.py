@@ -57,6 +57,12 @@ def frameworks_set_aside(slow_collections):
         slow_collections.clear()
 
 
+@pytest.fixture
+def plain_workers(monkeypatch):
+    """Have worker processes import nothing that only other tests have imported here."""
+    monkeypatch.setattr("choritsu.executors.surroundings.settings", dict)
+
+
 @pytest.fixture(scope="session")
 def digits():
     from sklearn.datasets import load_digits

@@ -499,6 +499,7 @@ def test_a_storage_that_fails_does_not_end_the_search(tmp_path):
     assert [row.state.name for row in told] == ["COMPLETE"] * 4
 
 
+@pytest.mark.usefixtures("plain_workers")
 def test_workers_are_shown(tmp_path, address):
     tuner = mirrored(tmp_path, every_kind, address, trials=3, workers=2)
     assert sorted(row.value for row in rows(address)) == sorted(trial.score for trial in tuner.history)

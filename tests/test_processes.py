@@ -730,6 +730,7 @@ def test_an_error_that_cannot_be_loaded_here_is_told_as_text():
     assert str(told) == "ValueError: no disk"
 
 
+@pytest.mark.usefixtures("plain_workers")
 def test_other_workers_begin_as_soon_as_the_first_has_asked_for_its_parameters(tmp_path):
     def train(hp, pause=60.0):
         x, n = hp.Float("x", 0, 1), hp.Int("n", 1, 9)
@@ -751,6 +752,7 @@ def test_other_workers_begin_as_soon_as_the_first_has_asked_for_its_parameters(t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plain_workers")
 @pytest.mark.parametrize("tuner", [ct.GridSearch, ct.RandomSearch])
 def test_a_combination_that_kills_its_process_is_known_and_the_others_are_tried(tmp_path, tuner):
     def deadly(hp):
@@ -768,21 +770,22 @@ def test_a_combination_that_kills_its_process_is_known_and_the_others_are_tried(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tuner", [ct.QuasiRandomSearch, ct.BayesianOptimization, ct.GridSearch])
-def test_what_is_tried_does_not_depend_on_how_long_the_first_trial_takes(tmp_path, tuner):
+@pytest.mark.usefixtures("plain_workers")
+def test_what_is_tried_does_not_depend_on_how_long_the_first_trial_takes(tmp_path):
     def train(hp, pause=0.0):
         x = hp.Float("x", 0, 1)
         time.sleep(pause)
         return x + hp.Float("y", 0, 1)
 
     def tried(directory, function, **options):
-        search = tuner(function, max_trials=2, seed=0, directory=directory)
+        search = ct.QuasiRandomSearch(function, max_trials=2, seed=0, directory=directory)
         search.search(verbose=0, **options)
         return [trial.values for trial in search.history]
 
     assert tried(tmp_path / "two", lambda hp: train(hp, 3), workers=2) == tried(tmp_path / "one", train)
 
 
+@pytest.mark.usefixtures("plain_workers")
 def test_what_is_asked_for_late_is_tuned_too(tmp_path):
     def train(hp):
         x = hp.Float("x", 0, 1)

@@ -413,6 +413,7 @@ def test_a_stopper_cuts_no_repeat_short(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plain_workers")
 def test_workers_side_by_side_repeat_within_the_same_bounds(tmp_path):
     tuner = searched(tmp_path, search={"workers": 2}, max_trials=12)
     assert len(tuner.history.completed) == 12

@@ -48,10 +48,14 @@ def run(given: argparse.Namespace) -> None:
 
 
 def report(given: argparse.Namespace) -> None:
+    from benchmarks.searching.players import NAMES, OURS
     from benchmarks.searching.report import Comparison, drawn
 
     comparison = Comparison.of(read(given.results).values(), given.players, given.problems, given.seeds)
-    print(comparison.text(given.at, given.against))
+    if given.tables:
+        print(comparison.tables(given.at, given.against or OURS, NAMES))
+    else:
+        print(comparison.text(given.at, given.against))
     if given.curves:
         drawn(comparison, given.curves)
 
@@ -96,6 +100,7 @@ def parsed() -> argparse.Namespace:
     made.add_argument("--seeds", type=int, help="only this many, from 0")
     made.add_argument("--at", nargs="+", type=int, default=[25, 50, 100], help="after how many trials")
     made.add_argument("--against", metavar="NAME", help="with whom the others are compared")
+    made.add_argument("--tables", action="store_true", help="the tables of docs/better-trials.md")
     made.add_argument("--curves", type=Path, help="an SVG to draw")
     for name in ("run", "report"):
         commands.choices[name].add_argument("--problems", nargs="+", metavar="NAME", help="only these")

@@ -106,6 +106,50 @@ class Comparison:
             lines.append(f"{player:24} {mean:8.4f} {low:9.4f}-{high:.4f} {ranks[player]:8.2f} {pace:9.1f}   {versus}")
         return "\n".join(lines)
 
+    def tables(self, marks: Sequence[int], rival: str, names: Mapping[str, str]) -> str:
+        """Write two tables in Markdown: what each has reached, and how far it is behind with the same seeds.
+
+        Args:
+            marks: after how many trials.
+            rival: who the others are compared with.
+            names: what the players are called, in the order of the rows; a player that is left out has no row.
+        """
+        shown = [player for player in names if player in self.players]
+        head = " | ".join(f"{trials} trials" for trials in marks)
+        lines = [f"| | seeds | {head} | CPU a suggestion |", "|---|---|" + "---|" * (len(marks) + 1)]
+        for player in shown:
+            cells = [self._cell(player, trials) for trials in marks]
+            last = max((trials for trials in marks if self._is_whole(player, trials)), default=marks[0])
+            seeds = {len(runs) for runs in self.runs[player].values()}
+            pace = 1000 * self._pace(player, list(self.runs[player]), min(last, 50))
+            told = f"{pace:.1f} ms" if pace < 10 else f"{pace:.0f} ms" if pace < 1000 else f"{pace / 1000:.1f} s"
+            lines.append(f"| {names[player]} | {min(seeds)} | {' | '.join(cells)} | {told} |")
+        lines += ["", f"| behind by | {head} |", "|---|" + "---|" * len(marks)]
+        for player in shown:
+            if player != rival:
+                cells = [self._behind(rival, player, trials) for trials in marks]
+                lines.append(f"| {names[player]} | {' | '.join(cells)} |")
+        return "\n".join(lines)
+
+    def _is_whole(self, player: str, trials: int) -> bool:
+        return all(self.regret(player, problem, trials) for problem in problems())
+
+    def _cell(self, player: str, trials: int) -> str:
+        if not self._is_whole(player, trials):
+            return "not run"
+        seeds = [list(self.regret(player, problem, trials).values()) for problem in problems()]
+        low, high = _interval(seeds)
+        return f"{statistics.fmean(map(statistics.fmean, seeds)):.3f} ({low:.3f} to {high:.3f})"
+
+    def _behind(self, rival: str, player: str, trials: int) -> str:
+        if not self._is_whole(player, trials):
+            return "not run"
+        pairs = _pairs(*([self.regret(name, problem, trials) for problem in problems()] for name in (rival, player)))
+        low, high = _interval(pairs)
+        means = [statistics.fmean(held) for held in pairs]
+        worse = sum(mean > 1e-6 for mean in means)
+        return f"{statistics.fmean(means):.3f} ({low:.3f} to {high:.3f}), on {worse} of {len(pairs)}"
+
     def _pace(self, player: str, shared: Sequence[str], trials: int) -> float:
         """Give the median time of the suggestions up to this trial's."""
         return statistics.median(run.pace(trials) for name in shared for run in self.runs[player][name].values())
@@ -151,10 +195,15 @@ def _interval(seeds: Sequence[Sequence[float]]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _pairs(player: Sequence[Mapping[int, float]], rival: Sequence[Mapping[int, float]]) -> list[list[float]]:
+    """Give by how much more the rival's regret is than the player's, by problem, of the seeds that both have."""
+    pairs = [[b[seed] - a[seed] for seed in a if seed in b] for a, b in zip(player, rival, strict=True)]
+    return [held for held in pairs if held]
+
+
 def _difference(rival: Sequence[Mapping[int, float]], player: Sequence[Mapping[int, float]]) -> str:
     """Say by how much a player's regret is less than the rival's, of the same problems and seeds."""
-    pairs = [[b[seed] - a[seed] for seed in a if seed in b] for a, b in zip(player, rival, strict=True)]
-    pairs = [held for held in pairs if held]
+    pairs = _pairs(player, rival)
     if not pairs:
         return "no seed in common"
     low, high = _interval(pairs)

@@ -64,6 +64,20 @@ PLAYERS: Mapping[str, Entry] = {
 }
 
 
+OURS = "choritsu-bayes"
+#: Who is told of in the documents, and how.
+NAMES: Mapping[str, str] = {
+    OURS: "**`BayesianOptimization`**",
+    "hebo": "HEBO 0.3",
+    "optuna-gp": "Optuna 5.0, GP",
+    "optuna-tpe": "Optuna 5.0, TPE",
+    "hyperopt-tpe": "hyperopt 0.3, TPE",
+    "smac-hpo": "SMAC 2.4",
+    "keras-tuner-bayes": "Keras Tuner 1.4",
+    "choritsu-random": "random search",
+}
+
+
 def invited(name: str) -> Entry:
     """Give the player of this name, or of one that reads `name=module:oracle`.
 
