@@ -741,14 +741,18 @@ def test_a_loop_that_an_error_has_left_may_begin_again(tmp_path):
 def test_executions_counted_within_an_epoch_are_told_apart(tmp_path):
     def train(hp, trial):
         hp.Float("x", 0, 1)
-        for _ in trial.epochs(2):
+        counter = Counter()
+        for _ in trial.epochs(2, state={"counter": counter}):
+            counter.value += 1
             for execution in range(3):
                 trial.execution = execution
-                trial.report(loss=1.0)
+                trial.report(loss=1.0 + execution)
+            trial.execution = 0
 
     tuner = ct.RandomSearch(train, "loss", max_trials=1, directory=tmp_path)
     tuner.search(verbose=0)
     assert (tuner.history[0].result.executions, tuner.history[0].result.epochs) == (3, 6)
+    assert tuner.best_state()["counter"]["value"] == 1
 
 
 # -- which weights are the best ones ---------------------------------------------------------------

@@ -112,9 +112,10 @@ class Comparison:
         Args:
             marks: after how many trials.
             rival: who the others are compared with.
-            names: what the players are called, in the order of the rows; a player that is left out has no row.
+            names: what the players are called, in the order of the rows; one that is left out, or has not come so far
+                on all problems, has no row.
         """
-        shown = [player for player in names if player in self.players]
+        shown = [player for player in names if player in self.players and self._is_whole(player, min(marks))]
         head = " | ".join(f"{trials} trials" for trials in marks)
         lines = [f"| | seeds | {head} | CPU a suggestion |", "|---|---|" + "---|" * (len(marks) + 1)]
         for player in shown:

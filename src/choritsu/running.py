@@ -359,12 +359,13 @@ class RunningTrial(Translating):
         progress = Progress()
         if state is not None:
             self._check_state(state)
-            self._held = self.execution, state
             progress = self.resume()
         if progress.ended:
             return
-        if state is not None and progress.state is not None:
-            self._put_back(state, progress.state)
+        if state is not None:
+            self._held = self.execution, state
+            if progress.state is not None:
+                self._put_back(state, progress.state)
         last = count if self.budget is None else min(count, self.budget)
         for epoch in range(progress.epochs, last):
             self._seed(self.epoch_seed(epoch))
@@ -374,11 +375,11 @@ class RunningTrial(Translating):
                 yield epoch
             except GeneratorExit:
                 # A `break` ends the epoch, too; an error is seen here only when the trial is over.
-                self._keep_if_led(told)
+                self._keep_if_led(told, state)
                 raise
             finally:
                 self._round = None
-            self._keep_if_led(told)
+            self._keep_if_led(told, state)
             if state is not None:
                 final = self.pausing or epoch + 1 == last
                 if final or (epoch + 1) % every == 0:
@@ -407,13 +408,14 @@ class RunningTrial(Translating):
             # Not from here on: some of the objects may hold a part of what was saved.
             raise PausedError from error
 
-    def _keep_if_led(self, told: int) -> None:
-        if any(self._leads(report) for report in self.reports[told:]):
-            self._keep_held()
+    def _keep_if_led(self, told: int, state: Mapping[str, Any] | None) -> None:
+        """Save a state as the best one, if one of the reports from number `told` on is the best so far."""
+        if state is not None and not self._over and any(self._leads(report) for report in self.reports[told:]):
+            self.keep_best(taken(state))
 
     def _keep_held(self) -> None:
-        """Save the state of what `epochs` was given as the best one."""
-        if self._held is not None and self._held[0] == self.execution and not self._over:
+        """Save the state of what this execution's `epochs` was given as the best one, now that its rounds are over."""
+        if self._held is not None and self._held[0] == self.execution:
             self.keep_best(taken(self._held[1]))
 
     def leave(self) -> None:
