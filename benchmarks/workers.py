@@ -1,10 +1,11 @@
 """What workers cost and give: the time between trials in a warm worker, and two workers against one on two cores.
 
-Small CNNs, each of a shape of its own, so that each is compiled anew, are searched by one worker that has the whole
-machine, and by two that share it; the start of the workers counts. The two take turns, so that a busy machine slows
-both; the ratio of medians counts. XLA uses several cores for one training, and for compiling, where it can: what a
-second worker adds is what that leaves. The seconds of CPU tell how much that is: one worker that keeps 1.4 of two cores
-busy leaves room for two to be 1.43 times as fast, if they do not save any. Larger images leave less.
+Small CNNs, each of a shape of its own, are searched by one worker that has the whole machine, and by two that share it;
+the start of the workers counts. Once every program is compiled anew, as in a first search, and once all have been
+compiled before, as where a search is run again. The two take turns, so that a busy machine slows both; the ratio of
+medians counts. XLA uses several cores for one training, and for compiling, where it can: what a second worker adds is
+what that leaves. The seconds of CPU tell how much that is: one worker that keeps 1.4 of two cores busy leaves room for
+two to be 1.43 times as fast, if they do not save any. Larger images leave less.
 
     KERAS_BACKEND=jax python benchmarks/workers.py --rounds 3
 """
@@ -21,6 +22,7 @@ import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import jax
 import keras
 import numpy as np
 
@@ -82,7 +84,8 @@ def between_trials(trials: int, **options) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=40, help="whose programs have been compiled before")
+    parser.add_argument("--anew", type=int, default=16, help="trials whose programs are compiled anew")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--size", type=int, default=12, help="their height and width")
@@ -95,14 +98,31 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.random((given.images, given.size, given.size, 1), dtype="float32")
     y = rng.integers(0, 10, given.images)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    with tempfile.TemporaryDirectory() as kept:
+        for told, trials, directory in (("anew", given.anew, None), ("before", given.trials, kept)):
+            if directory is not None:
+                _searched_with(directory, x, y, 2, trials, given.epochs)
+            compare(told, x, y, trials, given.epochs, given.rounds, directory)
+
+
+def compare(told: str, x, y, trials: int, epochs: int, rounds: int, programs: str | None) -> None:
+    """Search by one worker and by two in turns; where no programs are kept, each search begins with an empty folder."""
     taken: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(given.rounds):
+    for _ in range(rounds):
         for workers, seconds in taken.items():
-            clock, cpu = searched(x, y, workers, given.trials, given.epochs)
+            with tempfile.TemporaryDirectory() as empty:
+                clock, cpu = _searched_with(programs or empty, x, y, workers, trials, epochs)
             seconds.append(clock)
             print(f"{workers} worker(s): {clock:.1f} s, {cpu:.1f} s of CPU, {cpu / clock:.2f} cores busy", flush=True)
     one, two = (statistics.median(seconds) for seconds in taken.values())
-    print(f"{given.trials} CNNs: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast")
+    print(f"{trials} CNNs, compiled {told}: one worker {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast")
+
+
+def _searched_with(programs: str, *arguments) -> tuple[float, float]:
+    # The workers are told what is set here.
+    jax.config.update("jax_compilation_cache_dir", programs)
+    return searched(*arguments)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_readme_tells_their_regrets_after_fifty_trials(tables):
     rows = [row.split(" | ") for row in tables.split("\n\n")[0].splitlines()[2:]]
     assert len(rows) > 4
     for name, _, _, after_fifty, *_ in rows:
-        assert after_fifty.split()[0] in told, name
+        assert after_fifty == "not run" or after_fifty.split()[0] in told, name
     assert f"On {len(problems())} problems" in told
 
 
@@ -51,7 +51,7 @@ def test_a_run_keeps_what_a_report_needs(tmp_path):
     append(tmp_path, Run(**{**vars(run), "trials": 1}))
     append(tmp_path, run)
     append(tmp_path, Run(**{**vars(run), "problem": "cooling"}))
-    sort(tmp_path)
+    sort(tmp_path, ["mine", "nobody"])
     assert [line.split('"problem": "')[1][:4] for line in (tmp_path / "mine.jsonl").read_text().splitlines()] == [
         "cool",
         "edge",

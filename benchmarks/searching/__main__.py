@@ -44,7 +44,7 @@ def run(given: argparse.Namespace) -> None:
             if not played.error or reason not in reasons:
                 print(played, flush=True)
             reasons.add(reason)
-    sort(given.results)
+    sort(given.results, [entry.name for entry in map(invited, given.players)])
 
 
 def report(given: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -91,9 +91,11 @@ def read(results: Path) -> dict[Key, Run]:
     return {run.key: run for path in sorted(results.glob("*.jsonl")) for run in _lines(path)}
 
 
-def sort(results: Path) -> None:
-    """Leave one line, the last, for each problem and seed of a player, in order."""
-    for path in results.glob("*.jsonl"):
+def sort(results: Path, players: Iterable[str]) -> None:
+    """Leave one line, the last, for each problem and seed of these players, in order; others may just be playing."""
+    for path in (results / f"{player}.jsonl" for player in players):
+        if not path.exists():
+            continue
         runs = {run.key: run for run in _lines(path)}
         path.write_text("".join(json.dumps(asdict(runs[key])) + "\n" for key in sorted(runs)))
 
