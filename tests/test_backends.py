@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import choritsu as ct
-
 pytestmark = pytest.mark.slow
 
 CNN = """
@@ -217,72 +215,3 @@ tuner.search(np.ones((8, 3), "float32"), np.ones((8, 1), "float32"), validation_
 assert set(Path(CACHE).rglob("*-cache")) - kept
 """
         run(f"CACHE = {str(cache)!r}\n{deep}\n{between}", tmp_path, **environment)
-
-
-class TestProgramsThatRunOnce:
-    FLAG = "jax_disable_most_optimizations"
-
-    @pytest.fixture
-    def jax(self):
-        """JAX as users have it: tests compile everything quickly."""
-        import jax
-        import keras
-
-        if keras.backend.backend() != "jax":
-            pytest.skip("of JAX alone")
-        before = jax.config.read(self.FLAG)
-        jax.config.update(self.FLAG, False)
-        yield jax
-        jax.config.update(self.FLAG, before)
-
-    def test_only_what_builds_a_model_is_compiled_quickly(self, jax, tmp_path, digits):
-        import keras
-
-        quickly = {}
-
-        class Watch(keras.callbacks.Callback):
-            def on_train_begin(self, logs=None):
-                quickly["training"] = jax.config.read(TestProgramsThatRunOnce.FLAG)
-
-        def build(hp):
-            quickly["building"] = jax.config.read(TestProgramsThatRunOnce.FLAG)
-            hp.Int("n", 0, 9)
-            model = keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)])
-            model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-            return model
-
-        tuner = ct.RandomSearch(build, "loss", max_trials=1, directory=tmp_path)
-        tuner.search(digits.x, digits.y, epochs=1, callbacks=[Watch()], verbose=0)
-        assert quickly == {"building": True, "training": False}
-        assert jax.config.read(self.FLAG) is False
-        assert "fit" not in vars(keras.Model)
-
-    @pytest.mark.parametrize("name", ["fit", "evaluate", "predict", "train_on_batch"])
-    def test_who_trains_while_building_trains_well_compiled(self, jax, digits, name):
-        import keras
-
-        from choritsu.frameworks.keras import building
-
-        model = keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)])
-        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        with building():
-            assert jax.config.read(self.FLAG) is True
-            run = getattr(model, name)
-            run(digits.x) if name == "predict" else run(digits.x, digits.y)
-            assert jax.config.read(self.FLAG) is False
-        assert name not in vars(keras.Model)
-
-    def test_weights_begin_as_ever(self, jax):
-        import keras
-        import numpy as np
-
-        from choritsu.frameworks.keras import building
-
-        def made():
-            keras.utils.set_random_seed(3)
-            return keras.Sequential([keras.Input((7, 9, 2)), keras.layers.Conv2D(5, 3), keras.layers.Dense(11)])
-
-        with building():
-            quick = made().get_weights()
-        for one, other in zip(quick, made().get_weights(), strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-6)

@@ -420,7 +420,7 @@ def _call(trial: RunningTrial, function: Function, data: Any, compilation: Calla
     if keras is None:
         returned = function(hp)
     else:
-        with compilation().scope(), keras.building() if may_be_called_to_look(function) else nullcontext():
+        with compilation().scope():
             returned = function(hp)
     keras = keras_if_imported()
     if keras is None or not keras.is_model(returned):

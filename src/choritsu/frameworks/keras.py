@@ -6,7 +6,6 @@ import copy
 import inspect
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -77,8 +76,7 @@ def build(make: Callable[[HyperParameters], Any], hp: HyperParameters, options: 
         RedrawTrialError: when the model has too many parameters.
     """
     with options.scope():
-        with building():
-            model = make(hp)
+        model = make(hp)
         if not is_model(model):
             raise FatalTypeError(
                 "the model-building function returned None; is `return model` missing at its end?"
@@ -123,41 +121,6 @@ def check_size(model: Any, options: Compile) -> None:
         raise RedrawTrialError(
             f"the model has {size:,} parameters, more than max_model_size={options.max_model_size:,}"
         )
-
-
-#: What runs programs that are worth compiling well.
-_RUNNING = ("fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch")
-
-
-@contextmanager
-def building() -> Iterator[None]:
-    """Have JAX compile quickly what runs once: the initial weights of each layer are a program of their own.
-
-    Of a small network, half the time of a trial went into compiling these well. Once a model is trained, evaluated or
-    asked in the block, programs are compiled as ever.
-    """
-    flag = "jax_disable_most_optimizations"
-    if keras.backend.backend() != "jax" or (config := sys.modules["jax"].config).read(flag):
-        yield
-        return
-
-    def well(name: str) -> Callable[..., Any]:
-        def run(model: Any, *args: Any, **kwargs: Any) -> Any:
-            config.update(flag, False)
-            return getattr(super(keras.Model, model), name)(*args, **kwargs)
-
-        return run
-
-    names = [name for name in _RUNNING if name not in vars(keras.Model)]
-    for name in names:
-        setattr(keras.Model, name, well(name))
-    config.update(flag, True)
-    try:
-        yield
-    finally:
-        config.update(flag, False)
-        for name in names:
-            delattr(keras.Model, name)
 
 
 class WouldTrainError(BaseException):
