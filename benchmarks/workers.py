@@ -5,9 +5,11 @@ the start of the workers counts. Once every program is compiled anew, as in a fi
 compiled before, as where a search is run again. The two take turns, so that a busy machine slows both; the ratio of
 medians counts. XLA uses several cores for one training, and for compiling, where it can: what a second worker adds is
 what that leaves. The seconds of CPU tell how much that is: one worker that keeps 1.4 of two cores busy leaves room for
-two to be 1.43 times as fast, if they do not save any. Larger images leave less.
+two to be 1.43 times as fast, if they do not save any. Larger images leave less. PyTorch compiles nothing, so that its
+searches run once only.
 
     KERAS_BACKEND=jax python benchmarks/workers.py --rounds 3
+    KERAS_BACKEND=torch python benchmarks/workers.py --rounds 3
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ import time
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-import jax
 import keras
 import numpy as np
 
@@ -98,7 +99,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.random((given.images, given.size, given.size, 1), dtype="float32")
     y = rng.integers(0, 10, given.images)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    if keras.backend.backend() != "jax":
+        compare("never", x, y, given.trials, given.epochs, given.rounds, None)
+        return
     with tempfile.TemporaryDirectory() as kept:
         for told, trials, directory in (("anew", given.anew, None), ("before", given.trials, kept)):
             if directory is not None:
@@ -120,8 +123,12 @@ def compare(told: str, x, y, trials: int, epochs: int, rounds: int, programs: st
 
 
 def _searched_with(programs: str, *arguments) -> tuple[float, float]:
-    # The workers are told what is set here.
-    jax.config.update("jax_compilation_cache_dir", programs)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # The workers are told what is set here.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_compilation_cache_dir", programs)
     return searched(*arguments)
 
 

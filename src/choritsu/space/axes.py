@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 
 from choritsu.space.values import canonical
@@ -100,7 +101,7 @@ class Stepped:
     sampling: Sampling
     integral: bool
 
-    @property
+    @cached_property
     def size(self) -> int:
         if self.sampling == "linear":
             # Rounded down, so that the last value never lies beyond the end.
