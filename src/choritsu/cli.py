@@ -70,16 +70,20 @@ class ReportFormat(StrEnum):
 
 @contextmanager
 def _opened(directory: Path) -> Iterator[Summary]:
-    from choritsu.stores import open_store
+    from choritsu.stores import read_store
     from choritsu.views import summarize
 
-    if directory.name == "search.db":
-        directory = directory.parent
-    store = open_store(directory, create=False)
+    directory = _of_search(directory)
+    store = read_store(directory)
     try:
         yield summarize(store, str(directory))
     finally:
         store.close()
+
+
+def _of_search(directory: Path) -> Path:
+    """Give the directory of a search where its database was given."""
+    return directory.parent if directory.name == "search.db" else directory
 
 
 @app.command()
@@ -200,7 +204,7 @@ def report(
     from choritsu.report import write_html
 
     with _opened(directory) as summary:
-        path = output or directory / "report.html"
+        path = output or _of_search(directory) / "report.html"
         write_html(summary, path)
         typer.echo(str(path))
 

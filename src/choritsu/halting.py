@@ -75,7 +75,7 @@ def leaving(halt: Halt, seconds: float | None, interrupt: Callable[[], None]) ->
         interrupt: breaks off what is running, should it not have left `GRACE` seconds after that.
     """
     timers = []
-    if seconds is not None:
+    if seconds is not None and seconds < threading.TIMEOUT_MAX:
         timers.append(threading.Timer(seconds, halt.ask, [f"time_limit={seconds:g} seconds are over"]))
         timers.append(threading.Timer(seconds + GRACE, interrupt))
     for timer in timers:

@@ -493,6 +493,8 @@ class HyperParameters(Translating):
         hp = cls()
         hp.merge(Space.from_json(config["space"]).parameters)
         hp.values = {name: _decode(value) for name, value in config["values"].items()}
+        active = [parameter for parameter in hp._met.values() if parameter.is_active(hp.values)]
+        hp._asked = {parameter.name: parameter for parameter in active if parameter.name in hp.values}
         return hp
 
     @classmethod

@@ -19,7 +19,7 @@ from choritsu.errors import FatalRuntimeError, FatalTypeError, ObjectiveError, S
 from choritsu.hyperparameters import HyperParameters
 from choritsu.space import Space, canonical
 from choritsu.states import Keeper, Progress, put_back, taken
-from choritsu.stores import save_checkpoint
+from choritsu.stores import Packed, packed, save_checkpoint
 from choritsu.trials import Event, Grew, Objective, Report, Reported, Result, Status
 
 Clock: TypeAlias = Callable[[], float]
@@ -174,6 +174,8 @@ class RunningTrial(Translating):
         #: The execution that `epochs` counts, and the objects whose states it keeps.
         self._held: tuple[int, Mapping[str, Any]] | None = None
         self._over = False
+        #: The best epoch's state, where that is not on disk yet.
+        self._best: Packed | None = None
         #: In a round of `epochs`, its epoch.
         self._round: int | None = None
         self._concluded: dict[int, Any] = {}
@@ -421,6 +423,14 @@ class RunningTrial(Translating):
     def leave(self) -> None:
         """Note that the function has been left, whatever becomes of the objects that it had."""
         self._over = True
+        try:
+            self._write_best()
+        except OSError as error:
+            warnings.warn(
+                f"the best state of trial {self.trial_id} cannot be saved ({error}), and best_state() will not have it",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _check_state(self, state: Any) -> None:
         if not isinstance(state, Mapping):
@@ -475,11 +485,26 @@ class RunningTrial(Translating):
             at_once: whether to save also where that has been done a moment ago.
         """
         if at_once or self._keeper.due():
-            self._keeper.save(lambda: Progress(epochs, False, state(), self._told(), self._values()))
+            self._save(lambda: Progress(epochs, False, state(), self._told(), self._values()))
+
+    def _save(self, made: Callable[[], Progress]) -> None:
+        def save() -> Progress:
+            # First, since what goes on from here does not come by the best epoch again.
+            self._write_best()
+            return made()
+
+        self._keeper.save(save)
 
     def keep_best(self, state: Mapping[str, Any]) -> None:
-        """Save the best epoch's state, for ``tuner.best_state()``."""
-        save_checkpoint(self.directory / BEST, state)
+        """Have the best epoch's state kept for ``tuner.best_state()``: on disk by the next state to go on from."""
+        # Where another process goes on with the trial, that one keeps it.
+        if not self.taken:
+            self._best = packed(state)
+
+    def _write_best(self) -> None:
+        if self._best is not None and not self.taken:
+            save_checkpoint(self.directory / BEST, self._best)
+        self._best = None
 
     def leaves_off(self, epochs: int, *, complete: bool = False) -> bool:
         """Tell whether the trial, after so many epochs, has used up what it was given and may be promoted to more.
@@ -507,7 +532,7 @@ class RunningTrial(Translating):
 
     def end_execution(self) -> None:
         """Note that nothing of this execution is left to train, should the trial be taken up again."""
-        self._keeper.save(lambda: Progress(self.next_epoch, True, None, self._told(), self._values()))
+        self._save(lambda: Progress(self.next_epoch, True, None, self._told(), self._values()))
 
     def has_ended(self) -> bool:
         """Tell whether an earlier attempt ended this execution; if so, take in what it reported."""

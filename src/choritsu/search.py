@@ -19,11 +19,12 @@ from choritsu import racing
 from choritsu.decisions import Answer, Continue, Decision, Done, Pause, Promote, Repeat, Start, Stop, Wait
 from choritsu.errors import RedefinedError, StoreError, TooManyFailuresError
 from choritsu.executors import Executor
+from choritsu.following import Following
 from choritsu.halting import Halt, leaving
 from choritsu.oracles import Budgeted, Oracle, Stopper, is_drawn_by_name
 from choritsu.running import Job
 from choritsu.space import Space, combination
-from choritsu.stores import Store
+from choritsu.stores import Lease, Store
 from choritsu.trials import (
     Claimed,
     Event,
@@ -38,12 +39,13 @@ from choritsu.trials import (
     Reported,
     Status,
     Trial,
-    epochs_in,
 )
-from choritsu.workers import has_restarted, is_apart, is_gone, me
+from choritsu.workers import has_restarted, is_alive, is_apart, is_gone, is_mine, me
 
 #: A trial whose process dies this often is given up.
 LOSSES = 3
+#: For how many leases a process of this machine that lives may be without a word.
+PATIENCE = 10
 #: After this many refused combinations in a row there is probably nothing else.
 REFUSALS = 200
 
@@ -81,7 +83,8 @@ class Plan:
         override: definitions that replace the function's own.
         tune_new_entries: see `HyperParameters`.
         allow_new_entries: see `HyperParameters`.
-        lease: for how many seconds a silent worker of another machine is believed to be alive.
+        lease: for how many seconds a silent worker of another machine is believed to be alive; one of this machine
+            that does live is given ten times as long.
         stopper: ends trials that are not worth going on with; None to let all run to their end.
         max_epochs_total: how many epochs are trained in all, earlier runs included; None for no limit.
         patience: after this many trials in a row that were no better than the best before them, the search ends.
@@ -165,18 +168,22 @@ def _new_step(history: History, plan: Plan) -> Step:
     counted = len(history) - len(history.having(Status.REFUSED))
     full = plan.max_trials is not None and counted >= plan.max_trials
     asked_for = {combination(trial.suggested) for trial in history if trial.enqueued} if plan.enqueued else set()
-    enqueued = [values for values in plan.enqueued if combination(values) not in asked_for]
+    enqueued = [
+        values for values in plan.enqueued if combination(values) not in asked_for and not history.tried.covers(values)
+    ]
     untried = f", and {len(enqueued)} of what was enqueued has not been tried" if enqueued else ""
     reached = Done(f"max_trials={plan.max_trials} is reached{untried}")
     budgeted = isinstance(plan.oracle, Budgeted)
     if full and not budgeted:
         return reached
-    decision = plan.oracle.suggest(history, len(history))
+    # Those that have begun may yet be promoted.
+    decision = plan.oracle.suggest(replace(history, is_full=full), len(history))
     if full:
-        # Those that have begun may yet be promoted.
-        return reached if isinstance(decision, Start) else _waited(decision, history)
+        return reached if isinstance(decision, Start | Done) else _waited(decision, history)
     if enqueued and (isinstance(decision, Start | Done) or not budgeted):
-        return Enqueued(enqueued[0], decision.until if isinstance(decision, Start) else None)
+        # What comes when all is done is trained to the end, as what it is compared with.
+        last = plan.oracle.max_epochs if isinstance(plan.oracle, Budgeted) else None
+        return Enqueued(enqueued[0], decision.until if isinstance(decision, Start) else last)
     return _waited(decision, history)
 
 
@@ -240,10 +247,11 @@ class Search:
         self._too_many: TooManyFailuresError | None = None
         self._halt = halt or Halt()
         self._time_limit = time_limit
-        # Read and followed only where somebody looks at them: a long search has told many epochs.
-        self._follows = plan.stopper is not None or plan.max_epochs_total is not None
-        told = store.reports() if self._follows else {}
-        self._curves = {number: list(reports) for number, reports in told.items()}
+        # Only where somebody looks at them: a long search has told many epochs.
+        follows = plan.stopper is not None or plan.max_epochs_total is not None
+        self._following = Following(store) if follows else None
+        #: Since when attempts of living processes have been without a word.
+        self._silent: dict[tuple[int, int], float] = {}
 
     def run(self) -> Done:
         """Search until the plan is fulfilled.
@@ -335,6 +343,8 @@ class Search:
         if not self._store.claim(claim, until=now + self._plan.lease):
             return  # Another process was first: look again.
         self._held[claim.number] = claim.attempt
+        if self._following is not None and claim.attempt > 0:
+            self._following.begin(claim.number)
         self._tell(claim)
         failures = history[claim.number].failures if claim.attempt else 0
         self._executor.start(
@@ -372,44 +382,27 @@ class Search:
             self._held.pop(event.number, None)
         if written:
             self._tell(event)
-        if not isinstance(event, Reported):
-            return Continue()
-        if not written:
+        if not written and isinstance(event, Reported | Finished):
             return Stop("another process has taken this trial over", taken=True)
-        if self._follows:
-            self._follow(event)
-        return self._answer(event)
-
-    def _follow(self, event: Reported) -> None:
-        """Add an epoch to its curve; an attempt that goes on tells once more what had not been saved."""
-        place = (event.report.execution, event.report.epoch)
-        curve = self._curves.get(event.number, [])
-        others = [report for report in curve if (report.execution, report.epoch) != place]
-        # In order, whatever the order in which epochs are told.
-        curve = sorted([*others, event.report], key=lambda report: (report.execution, report.epoch))
-        self._curves[event.number] = curve
+        return self._answer(event) if isinstance(event, Reported) else Continue()
 
     def _is_spent(self) -> None:
         """Leave where as many epochs have been trained as were to be."""
         limit = self._plan.max_epochs_total
-        if limit is not None and sum(map(epochs_in, self._curves.values())) >= limit:
+        if limit is not None and self._following is not None and self._following.epochs >= limit:
             self._halt.ask(f"max_epochs_total={limit} epochs are trained")
 
     def _answer(self, event: Reported) -> Answer:
+        if self._following is not None:
+            self._following.add(event)
+            self._following.catch_up(self._history, self._held, self._clock.now())
         self._is_spent()
         if self._halt.reason is not None:
             return Pause()
-        if self._plan.stopper is None or self._history[event.number].executions is not None:
+        if self._plan.stopper is None or self._history[event.number].executions is not None or self._following is None:
             # Cut short, a repeat would make the mean of a trial worse that is among the best.
             return Continue()
-        self._catch_up()
-        return self._plan.stopper.decide(self._history, self._curves, event)
-
-    def _catch_up(self) -> None:
-        """Read what other processes' trials have reported, once they have ended."""
-        for trial in self._history.completed:
-            if trial.number not in self._curves:
-                self._curves[trial.number] = list(self._store.reports(trial.number).get(trial.number, ()))
+        return self._plan.stopper.decide(self._history, self._following.told, event)
 
     def _tell(self, event: Event) -> None:
         # A report changes no trial, and comes often.
@@ -461,13 +454,25 @@ class Search:
         for lease in self._store.leases().values():
             if self._held.get(lease.number) == lease.attempt:
                 continue
-            if lease.until < now or is_gone(lease.worker):
-                blamed = not is_apart(lease.worker) and not has_restarted(lease.worker)
+            if self._is_lost(lease, now):
+                # Who has merely fallen silent need not have died of its trial.
+                blamed = not (is_apart(lease.worker) or has_restarted(lease.worker) or is_alive(lease.worker))
                 lost = Lost(lease.number, lease.attempt, at=now, blamed=blamed)
                 event = self._loss(self._store.history()[lease.number], lost)
                 if self._store.record(event):
                     self._tell(event)
         return self._store.history()
+
+    def _is_lost(self, lease: Lease, now: float) -> bool:
+        """Tell whether nobody goes on with a trial: who lives on this machine may be asleep, or in a long call."""
+        if is_gone(lease.worker):
+            return True
+        attempt = lease.number, lease.attempt
+        if lease.until >= now:
+            self._silent.pop(attempt, None)
+            return False
+        patience = PATIENCE if is_alive(lease.worker) and not is_mine(lease.worker) else 0
+        return now - self._silent.setdefault(attempt, now) >= patience * self._plan.lease
 
     def _loss(self, trial: Trial, lost: Lost) -> Lost | Failed:
         """Give a trial up when its process has died too often without getting on."""
@@ -516,6 +521,6 @@ class _Heartbeat:
             for number, attempt in list(self._held.items()):
                 try:
                     self._store.renew(number, attempt, self._clock.now() + self._lease)
-                except OSError:
+                except Exception:  # noqa: BLE001  # whatever a store may raise
                     # The next beat tries again; should none succeed, the trial is run once more.
                     continue

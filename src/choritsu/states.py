@@ -87,18 +87,18 @@ class Keeper:
             CheckpointError: when the state holds what cannot be kept.
         """
         begun = self._clock()
-        progress = made()
-        tree = {
-            "token": self._token,
-            "epochs": progress.epochs,
-            "ended": progress.ended,
-            "state": progress.state,
-            "values": dict(progress.values),
-            "reports": [
-                (report.execution, report.epoch, dict(report.metrics), report.at) for report in progress.reports
-            ],
-        }
         try:
+            progress = made()
+            tree = {
+                "token": self._token,
+                "epochs": progress.epochs,
+                "ended": progress.ended,
+                "state": progress.state,
+                "values": dict(progress.values),
+                "reports": [
+                    (report.execution, report.epoch, dict(report.metrics), report.at) for report in progress.reports
+                ],
+            }
             self.path.parent.mkdir(parents=True, exist_ok=True)
             save_checkpoint(self.path, tree)
         except OSError as error:

@@ -456,20 +456,24 @@ def _noting_rates(trial: RunningTrial) -> AbstractContextManager[None]:
 
 def _folded(args: Sequence[Any], kwargs: Mapping[str, Any], folds: CrossValidation, seed: int) -> Any:
     """Name the data that a ``fit(x, y, ...)`` takes by position, and split it."""
-    kwargs = {**dict(zip(("x", "y"), args, strict=False)), **kwargs}
-    if kwargs.get("x") is None:
+    named = {**dict(zip(("x", "y"), args, strict=False)), **kwargs}
+    if named.get("x") is None:
         raise FatalValueError("cross_validation needs arrays: search(x, y, ...)")
-    return args[2:], kwargs, folds.splits(kwargs["x"], kwargs.get("y"), seed)
+    splits = folds.splits(named["x"], named.get("y"), seed)
+    # What else stands by position stays where it is, behind the data.
+    return (args, kwargs, splits) if len(args) > 2 else ((), named, splits)
 
 
 def _on_fold(args: Sequence[Any], kwargs: dict[str, Any], split: Any) -> tuple[Sequence[Any], dict[str, Any]]:
     if split is None:
         return args, kwargs
     inside, outside = split
-    told = {name: kwargs.get(name) for name in ("x", "y", "sample_weight")}
+    data = {"x": args[0], "y": args[1]} if args else {name: kwargs.get(name) for name in ("x", "y")}
+    told = {**data, "sample_weight": kwargs.get("sample_weight")}
     training = {name: take(value, inside) for name, value in told.items() if value is not None}
     held_out = tuple(take(value, outside) for value in told.values() if value is not None)
-    return args, {**kwargs, **training, "validation_data": held_out}
+    by_position = [training.pop(name, None) for name in data] if args else []
+    return (*by_position, *args[2:]), {**kwargs, **training, "validation_data": held_out}
 
 
 def look(hypermodel: Any, hp: HyperParameters, compilation: Callable[[], Compile]) -> bool:

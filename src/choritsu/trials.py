@@ -357,10 +357,15 @@ def epochs_in(reports: Iterable[Report]) -> int:
         >>> epochs_in([Report(0, epoch, {}) for epoch in (2, 5, 8)])
         9
     """
+    return sum(reached_in(reports).values())
+
+
+def reached_in(reports: Iterable[Report]) -> dict[int, int]:
+    """Give, for each execution, how many epochs were trained by what was reported."""
     reached: dict[int, int] = {}
     for report in reports:
         reached[report.execution] = max(reached.get(report.execution, 0), report.epoch + 1)
-    return sum(reached.values())
+    return reached
 
 
 def missing(objective: Objective, names: Sequence[str], where: str = "") -> str:
@@ -510,7 +515,8 @@ class Trial:
         if self.status is Status.REFUSED:
             return combination(self.values) if self.values else None
         if self.status is Status.FAILED and self.values and not self.traceback:
-            # It ran to its end and diverged, so that it has asked for everything.
+            # It ran to its end and diverged, so that it has asked for everything; or its process died each time with
+            # what it had asked for by then.
             return combination(self.values)
         # What raised may have done so by accident before it asked for everything: only the same whole
         # combination is held to be a repetition. What asked for nothing yet would seem to cover everything.
@@ -532,6 +538,8 @@ class History(Sequence[Trial]):
     space: Space = field(default_factory=Space)
     objective: Objective = DEFAULT_OBJECTIVE
     trials: tuple[Trial, ...] = ()
+    #: Whether as many trials have begun as may, so that only those can go on.
+    is_full: bool = False
 
     def __repr__(self) -> str:
         best = f"; the best is {self.best}" if self.best is not None else ""

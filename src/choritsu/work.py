@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from choritsu.decisions import Answer
+from choritsu.decisions import Answer, Stop
 from choritsu.errors import (
     FailedTrialError,
     FatalError,
@@ -194,7 +194,9 @@ def _attempt(
             emit(left)
         raise
     else:
-        emit(Finished(job.number, job.attempt, hp.asked, result, at=clock()))
+        match emit(Finished(job.number, job.attempt, hp.asked, result, at=clock())):
+            case Stop(taken=True):
+                return None
         trial.result = result
         return trial
     return None

@@ -57,6 +57,16 @@ def process_of(worker: str) -> int:
     return int(worker.partition("#")[2].split("#")[0])
 
 
+def is_mine(worker: str) -> bool:
+    """Tell whether a worker was this very process.
+
+    Example:
+        >>> is_mine(me()), is_mine(f"another-machine#{os.getpid()}#1#0")
+        (True, False)
+    """
+    return worker.partition("#")[0] == _machine() and process_of(worker) == os.getpid()
+
+
 def has_restarted(worker: str) -> bool:
     """Tell whether the machine of this process was a worker's, and has been started anew since.
 
@@ -76,6 +86,21 @@ def is_apart(worker: str) -> bool:
         True
     """
     return worker.endswith(_APART)
+
+
+def is_alive(worker: str) -> bool:
+    """Tell whether a worker's process is certainly alive; False when that cannot be known from here.
+
+    Args:
+        worker: what `me` gave in that process.
+
+    Example:
+        >>> is_alive(me()), is_alive("another-machine#1#1#0")
+        (True, False)
+    """
+    machine, _, rest = worker.partition("#")
+    pid, birth, _ = rest.split("#")
+    return machine == _machine() and birth != "" and _birth(int(pid)) == birth
 
 
 def is_gone(worker: str) -> bool:

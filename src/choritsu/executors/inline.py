@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 
 from choritsu.executors.base import Handle
@@ -19,6 +20,7 @@ class InlineExecutor:
 
     def __init__(self, perform: Perform) -> None:
         self._perform = perform
+        self._thread = threading.current_thread()
         self._jobs: deque[Job] = deque()
 
     @property
@@ -38,14 +40,15 @@ class InlineExecutor:
 
     def wait(self, handle: Handle, seconds: float) -> None:  # noqa: ARG002  # the work itself takes the time
         if self._jobs:
+            self._thread = threading.current_thread()
             try:
                 self._perform(self._jobs[0], handle)
             finally:
                 self._jobs.popleft()
 
     def interrupt(self) -> None:
-        """Raise a KeyboardInterrupt in the main thread, as Ctrl-C does."""
-        if self._jobs:
+        """Raise a KeyboardInterrupt in the main thread, as Ctrl-C does; no other thread can be broken off."""
+        if self._jobs and self._thread is threading.main_thread():
             wake()
 
     def close(self) -> None:

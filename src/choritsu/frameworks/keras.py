@@ -260,7 +260,8 @@ class Recorder(_Own):
             # Where the epochs do not tell the objective, the last word has what fit returns.
             best = self.model is not None and self.trial.is_best(metrics)
             self.trial.report(metrics)
-            if best and not self.trial.stopped:
+            # What another process goes on with is its own to keep.
+            if best and not self.trial.taken:
                 save_weights(self.model, self.trial.directory, self.inputs)
                 self.saved = True
         self._hooks.on_epoch_end(self.trial, self.model, epoch, logs)

@@ -225,6 +225,8 @@ def cross_validate(
             predicted = estimator.predict(x_test)
             told |= {name: metric(y_test, predicted) for name, metric in functions.items()}
         trial.report(told)
+        if trial.stopped:
+            return
 
 
 def _indices(parts: Any) -> tuple[Any, ...]:

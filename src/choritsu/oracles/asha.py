@@ -19,7 +19,8 @@ class ASHA:
 
     No worker ever waits for others. Of the trials that have reached a budget, the best one in `factor`, rounded down,
     go on to the next, ties going to the older trial; what failed on its way there counts as the worst. Once nothing
-    new is left to try and nothing runs, the share is rounded up, so that the best is trained to the end.
+    new is left to try, or may be begun, and nothing runs, the share is rounded up, so that the best is trained to
+    the end.
 
     With an `oracle` that foretells what trials will come to, such as `BayesianOptimization`, the best are those of
     which it expects most; as that changes with each result, more than one in `factor` go on.
@@ -88,7 +89,7 @@ class ASHA:
         """Let a trial of the highest rung that has one go on, else begin a new one."""
         for promotion in self._promotions(history, last=False):
             return promotion
-        drawn = self._draws.suggest(history, number)
+        drawn = Done("no further trial may begin") if history.is_full else self._draws.suggest(history, number)
         if isinstance(drawn, Start):
             return Start(drawn.values, self.budgets[0])
         if isinstance(drawn, Done):

@@ -108,7 +108,7 @@ class Hyperband:
         for race in self._races(history):
             to_come = race.vacant
             if to_come:
-                drawn = self._draws.suggest(history, number) if drawn is None else drawn
+                drawn = drawn or self._drawn(history, number)
                 if isinstance(drawn, Start):
                     return Start(drawn.values, race.bracket[0][1])
                 if isinstance(drawn, Done) and not _discovering(history):
@@ -122,6 +122,11 @@ class Hyperband:
             f"all {len(self.brackets)} brackets of Hyperband are complete (max_epochs={self.max_epochs}, "
             f"factor={self.factor}, hyperband_iterations={self.hyperband_iterations})"
         )
+
+    def _drawn(self, history: History, number: int) -> Decision:
+        if history.is_full:
+            return Done("no further trial may begin")
+        return self._draws.suggest(history, number)
 
     def promotable(self, history: History) -> frozenset[int]:
         """Give the numbers of the paused trials that may yet go on; the state of all others can be deleted."""

@@ -2,7 +2,8 @@
 
 An axis maps u in [0, 1] to a value and back. Searching happens in u, where each value of a finite
 axis owns an interval and `to_unit` answers with a point inside it, so that
-``from_unit(to_unit(v)) == v``; a continuous axis returns to v within rounding.
+``from_unit(to_unit(v)) == v``; a continuous axis returns to v within rounding, and so does a log scale of integers
+beyond 2**46.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Context, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -116,12 +117,14 @@ class Stepped:
         return int(value) if self.integral else float(value)
 
     def value_at(self, index: int) -> float:
-        low, high, step = _exact(self.low), _exact(self.high), _exact(self.step)
-        if self.sampling == "linear":
-            return self._number(low + index * step)
-        if self.sampling == "log":
-            return self._number(min(low * step**index, high))
-        return self._number(low + high - min(low * step ** (self.size - 1 - index), high))
+        # Whatever the program that this runs in has set for decimals of its own.
+        with localcontext(Context(prec=28)):
+            low, high, step = _exact(self.low), _exact(self.high), _exact(self.step)
+            if self.sampling == "linear":
+                return self._number(low + index * step)
+            if self.sampling == "log":
+                return self._number(min(low * step**index, high))
+            return self._number(low + high - min(low * step ** (self.size - 1 - index), high))
 
     def middle(self, index: int) -> float:
         return (index + 0.5) / self.size
@@ -131,7 +134,8 @@ class Stepped:
 
     def to_unit(self, value: float) -> float:
         if self.sampling == "linear":
-            index = round((_exact(value) - _exact(self.low)) / _exact(self.step))
+            with localcontext(Context(prec=28)):
+                index = round((_exact(value) - _exact(self.low)) / _exact(self.step))
         elif self.sampling == "log":
             index = round(_powers(self.low, value, self.step))
         else:

@@ -10,7 +10,9 @@ from choritsu.stores.base import Store as Store
 from choritsu.stores.memory import MemoryStore as MemoryStore
 
 if TYPE_CHECKING:
+    from choritsu.stores.checkpoints import Packed as Packed
     from choritsu.stores.checkpoints import load_checkpoint as load_checkpoint
+    from choritsu.stores.checkpoints import packed as packed
     from choritsu.stores.checkpoints import save_checkpoint as save_checkpoint
     from choritsu.stores.opening import open_store as open_store
     from choritsu.stores.opening import read_store as read_store
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from choritsu.stores.sql import SqlStore as SqlStore
 
 _LAZY = {
+    "Packed": "choritsu.stores.checkpoints",
     "SqlStore": "choritsu.stores.sql",
     "load_checkpoint": "choritsu.stores.checkpoints",
     "open_store": "choritsu.stores.opening",
+    "packed": "choritsu.stores.checkpoints",
     "read_store": "choritsu.stores.opening",
     "remove_store": "choritsu.stores.opening",
     "save_checkpoint": "choritsu.stores.checkpoints",

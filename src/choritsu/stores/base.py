@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,6 +39,25 @@ class Lease:
     until: float
 
 
+def void(attempt: int, failed: Iterable[int], finished: Iterable[int], last: int) -> bool:
+    """Tell whether what an attempt reported counts for nothing: it failed, or one did that went on from it.
+
+    Args:
+        attempt: whose reports they are.
+        failed: the attempts that failed.
+        finished: the attempts that ended with a result.
+        last: the latest attempt.
+
+    Example:
+        >>> [void(attempt, failed=(1,), finished=(), last=2) for attempt in range(3)]
+        [True, True, False]
+        >>> [void(attempt, failed=(1,), finished=(0,), last=2) for attempt in range(3)]
+        [False, True, False]
+    """
+    end = min((one for one in finished if one >= attempt), default=last)
+    return any(attempt <= one < min(end, last) for one in failed)
+
+
 class Store(Protocol):
     """Where a search is kept. Several processes may use one store at the same time, without locks.
 
@@ -47,7 +66,15 @@ class Store(Protocol):
     """
 
     def identity(self) -> Identity | None:
-        """Give what `identify` wrote last; None in a new store."""
+        """Give what `begin` or `identify` wrote last; None in a new store."""
+        ...
+
+    def begin(self, identity: Identity) -> bool:
+        """Write what a new search is.
+
+        Returns:
+            False when somebody else was first; then nothing was written.
+        """
         ...
 
     def identify(self, identity: Identity) -> None:
@@ -61,7 +88,8 @@ class Store(Protocol):
     def reports(self, number: int | None = None) -> Mapping[int, tuple[Report, ...]]:
         """Give the reports of one trial, or of all, by trial number, ordered by execution and epoch.
 
-        Where several attempts reported the same execution and epoch, the latest attempt counts.
+        Where several attempts reported the same execution and epoch, the latest attempt counts. What an attempt that
+        failed has told, and those that it went on from, counts for nothing once another one was begun.
         Trials that reported nothing are absent.
         """
         ...

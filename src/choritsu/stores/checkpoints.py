@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,37 @@ if TYPE_CHECKING:
 _FORMAT = "choritsu 1"
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A tree of values as it was at one moment, ready to be written.
+
+    Args:
+        tensors: copies of its tensors, as bytes.
+        about: what stands in the header beside them.
+    """
+
+    tensors: Mapping[str, np.ndarray[Any, Any]]
+    about: Mapping[str, str]
+
+
+def packed(tree: Any) -> Packed:
+    """Make what `save_checkpoint` writes of a tree, whatever becomes of its tensors afterwards.
+
+    Raises:
+        CheckpointError: as `save_checkpoint` does.
+    """
+    described = _described(tree)
+    return replace(described, tensors={name: tensor.copy() for name, tensor in described.tensors.items()})
+
+
 def save_checkpoint(path: Path, tree: Any) -> None:
     """Write a tree of values to a file, atomically and durably.
 
     Args:
         path: the file; its directory must exist.
-        tree: dicts, lists, tuples, None, booleans, numbers, texts, bytes, and tensors (NumPy, PyTorch, or whatever
-            NumPy can read), nested in any way. The keys of dicts are texts, numbers, booleans, None or tuples of them.
+        tree: what `packed` gave, or dicts, lists, tuples, None, booleans, numbers, texts, bytes, and tensors (NumPy,
+            PyTorch, or whatever NumPy can read), nested in any way. The keys of dicts are texts, numbers, booleans,
+            None or tuples of them.
 
     Raises:
         CheckpointError: when a value is none of these; the message says where it stands.
@@ -44,11 +69,10 @@ def save_checkpoint(path: Path, tree: Any) -> None:
     """
     from safetensors.numpy import save_file
 
-    tensors: dict[str, np.ndarray[Any, Any]] = {}
-    skeleton = _taken_apart(tree, tensors, "state")
     temporary = path.with_name(f"{path.name}.writing-{os.getpid()}")
     try:
-        save_file(tensors, temporary, {"format": _FORMAT, "tree": json.dumps(skeleton, separators=(",", ":"))})
+        written = tree if isinstance(tree, Packed) else _described(tree)
+        save_file(dict(written.tensors), temporary, dict(written.about))
         _flush(temporary)
         os.replace(temporary, path)
     except Exception as error:
@@ -85,6 +109,13 @@ def load_checkpoint(path: Path) -> Any:
         raise
     except Exception as error:  # the file may hold anything
         raise CheckpointError(f"{path} cannot be read as a checkpoint: {error!r}") from error
+
+
+def _described(tree: Any) -> Packed:
+    """Take a tree apart; its tensors may still be those that training goes on with."""
+    tensors: dict[str, np.ndarray[Any, Any]] = {}
+    skeleton = _taken_apart(tree, tensors, "state")
+    return Packed(tensors, {"format": _FORMAT, "tree": json.dumps(skeleton, separators=(",", ":"))})
 
 
 def _flush(path: Path) -> None:
@@ -146,8 +177,9 @@ def _tensor(value: Any, tensors: dict[str, Any], place: str) -> Any:
         if array.dtype.hasobject or array.dtype.names:
             raise CheckpointError(f"{place} is an array of {array.dtype}, and a checkpoint holds numbers")
         kind = "number" if isinstance(value, np.generic) else kind
-        dtype, shape = array.dtype.name if array.dtype.kind != "U" else array.dtype.str, list(array.shape)
-        array = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        # NumPy's own types by what tells their length and the order of their bytes; JAX's short floats by name.
+        dtype, shape = array.dtype.str if array.dtype.isbuiltin != 2 else array.dtype.name, list(array.shape)
+        array = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     name = str(len(tensors))
     tensors[name] = array
     return {kind: [name, dtype, shape]}

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any, cast, final
 
 from choritsu.space import Space, decode, encode
-from choritsu.stores.base import Identity, Lease
-from choritsu.trials import Claimed, Event, Finished, Grew, History, Interrupted, Lost, Report, Reported
+from choritsu.stores.base import Identity, Lease, void
+from choritsu.trials import Claimed, Event, Failed, Finished, Grew, History, Interrupted, Lost, Report, Reported
 
 
 @final
@@ -31,16 +31,27 @@ class MemoryStore:
         self._identity: Identity | None = None
         self._history = History()
         self._ended: dict[tuple[int, int], bool] = {}
+        self._outcomes: dict[int, dict[int, type[Event]]] = {}
         self._reports: dict[int, dict[tuple[int, int, int], Report]] = {}
         self._leases: dict[int, Lease] = {}
 
     def identity(self) -> Identity | None:
         return self._identity
 
+    def begin(self, identity: Identity) -> bool:
+        with self._lock:
+            if self._identity is not None:
+                return False
+            self._identify(identity)
+            return True
+
     def identify(self, identity: Identity) -> None:
         with self._lock:
-            self._identity = replace(identity, settings=_copied(identity.settings))
-            self._history = replace(self._history, objective=identity.objective)
+            self._identify(identity)
+
+    def _identify(self, identity: Identity) -> None:
+        self._identity = replace(identity, settings=_copied(identity.settings))
+        self._history = replace(self._history, objective=identity.objective)
 
     def history(self) -> History:
         return self._history
@@ -48,12 +59,25 @@ class MemoryStore:
     def reports(self, number: int | None = None) -> Mapping[int, tuple[Report, ...]]:
         with self._lock:
             numbers = sorted(self._reports) if number is None else [number] if number in self._reports else []
-            kept = {trial: sorted(self._reports[trial].items(), key=lambda item: item[0]) for trial in numbers}
+            kept = {
+                trial: sorted(
+                    (item for item in self._reports[trial].items() if not self._is_void(trial, item[0][0])),
+                    key=lambda item: item[0],
+                )
+                for trial in numbers
+            }
         latest: dict[int, dict[tuple[int, int], Report]] = {}
         for trial, by_attempt in kept.items():
             # A later attempt comes later, and takes the place of an earlier one.
             latest[trial] = {(execution, epoch): report for (_, execution, epoch), report in by_attempt}
-        return {trial: tuple(report for _, report in sorted(by_epoch.items())) for trial, by_epoch in latest.items()}
+        told = {trial: by_epoch for trial, by_epoch in latest.items() if by_epoch}
+        return {trial: tuple(report for _, report in sorted(by_epoch.items())) for trial, by_epoch in told.items()}
+
+    def _is_void(self, number: int, attempt: int) -> bool:
+        ends = self._outcomes.get(number, {})
+        failed = [at for at, kind in ends.items() if kind is Failed]
+        finished = [at for at, kind in ends.items() if kind is Finished]
+        return void(attempt, failed, finished, self._history[number].attempt)
 
     def claim(self, claim: Claimed, until: float) -> bool:
         with self._lock:
@@ -101,6 +125,7 @@ class MemoryStore:
                 event = replace(event, result=replace(event.result, metrics=_copied(event.result.metrics)))
             self._history = self._history.after(event)
             self._ended[event.number, event.attempt] = True
+            self._outcomes.setdefault(event.number, {})[event.attempt] = type(event)
             del self._leases[event.number]
             return True
 

@@ -56,7 +56,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from choritsu.errors import CorruptStoreError, ReadOnlyStoreError, StoreError
 from choritsu.space import Json, Space, decode, encode
-from choritsu.stores.base import Identity, Lease
+from choritsu.stores.base import Identity, Lease, void
 from choritsu.stores.memory import unclaimed
 from choritsu.trials import (
     DEFAULT_OBJECTIVE,
@@ -179,14 +179,21 @@ _OBJECTIVE = select(_search.c.objective, _search.c.direction, _search.c.parts, _
 _SPACE = select(_parameters.c.key, _parameters.c.definition).order_by(_parameters.c.position)
 _NEW_CLAIMS = select(_claims).where(_claims.c.id > bindparam("seen"))
 _NEW_OUTCOMES = select(_outcomes).where(_outcomes.c.id > bindparam("seen"))
+#: What was claimed, with how it ended, if it has.
+_ATTEMPTS = _claims.outerjoin(
+    _outcomes, and_(_outcomes.c.number == _claims.c.number, _outcomes.c.attempt == _claims.c.attempt)
+)
+_BEGUN_ANEW = select(_claims.c.number).where(_claims.c.attempt > 0)
+#: How the attempts of all trials ended that had more than one.
+_RETRIED = (
+    select(_claims.c.number, _claims.c.attempt, _outcomes.c.kind)
+    .select_from(_ATTEMPTS)
+    .where(_claims.c.number.in_(_BEGUN_ANEW))
+)
 #: One row for an attempt that was claimed: the id of its outcome, if it has ended.
 _STANDING = (
     select(_outcomes.c.id)
-    .select_from(
-        _claims.outerjoin(
-            _outcomes, and_(_outcomes.c.number == _claims.c.number, _outcomes.c.attempt == _claims.c.attempt)
-        )
-    )
+    .select_from(_ATTEMPTS)
     .where(_claims.c.number == bindparam("number"), _claims.c.attempt == bindparam("attempt"))
 )
 
@@ -234,21 +241,18 @@ class SqlStore:
                 settings=_decoded(row.settings),
             )
 
+    def begin(self, identity: Identity) -> bool:
+        try:
+            with self._writing() as connection:
+                connection.execute(insert(_search), _row_of_search(identity))
+        except IntegrityError:
+            return False
+        return True
+
     def identify(self, identity: Identity) -> None:
-        row = {
-            "id": 1,
-            "objective": identity.objective.name,
-            "direction": identity.objective.direction,
-            "seed": str(int(identity.seed)),
-            "created": identity.created,
-            "asked": None if identity.asked is None else identity.asked.to_json(),
-            "settings": _encoded(identity.settings),
-            "parts": [[part.name, part.direction] for part in identity.objective.parts] or None,
-            "pareto": identity.objective.pareto,
-        }
         with self._writing() as connection:
             connection.execute(delete(_search))
-            connection.execute(insert(_search), row)
+            connection.execute(insert(_search), _row_of_search(identity))
 
     def history(self) -> History:
         seen = self._seen
@@ -276,9 +280,11 @@ class SqlStore:
             query = query.where(_reports.c.number == number)
         found: dict[int, dict[tuple[int, int], Report]] = {}
         with self._reading() as connection:
-            for trial, _, execution, epoch, metrics, at in connection.execute(query):
-                # A later attempt comes later, and takes the place of an earlier one.
-                found.setdefault(trial, {})[execution, epoch] = Report(execution, epoch, _decoded(metrics), at)
+            voided = _voided(connection, number)
+            for trial, attempt, execution, epoch, metrics, at in connection.execute(query):
+                if (trial, attempt) not in voided:
+                    # A later attempt comes later, and takes the place of an earlier one.
+                    found.setdefault(trial, {})[execution, epoch] = Report(execution, epoch, _decoded(metrics), at)
         return {trial: tuple(report for _, report in sorted(by_epoch.items())) for trial, by_epoch in found.items()}
 
     def claim(self, claim: Claimed, until: float) -> bool:
@@ -493,6 +499,39 @@ def _add_parameters(connection: Connection, space: Space, known: int) -> None:
     ]
     if rows:
         connection.execute(insert(_parameters), rows)
+
+
+def _row_of_search(identity: Identity) -> dict[str, Any]:
+    return {
+        "id": 1,
+        "objective": identity.objective.name,
+        "direction": identity.objective.direction,
+        "seed": str(int(identity.seed)),
+        "created": identity.created,
+        "asked": None if identity.asked is None else identity.asked.to_json(),
+        "settings": _encoded(identity.settings),
+        "parts": [[part.name, part.direction] for part in identity.objective.parts] or None,
+        "pareto": identity.objective.pareto,
+    }
+
+
+def _voided(connection: Connection, number: int | None) -> set[tuple[int, int]]:
+    """Give the trials and attempts whose reports count for nothing."""
+    query = _RETRIED if number is None else _RETRIED.where(_claims.c.number == number)
+    ends: dict[int, dict[int, str | None]] = {}
+    for trial, attempt, kind in connection.execute(query):
+        ends.setdefault(trial, {})[attempt] = kind
+    return {
+        (trial, attempt)
+        for trial, kinds in ends.items()
+        for attempt in kinds
+        if void(
+            attempt,
+            [at for at, kind in kinds.items() if kind == "failed"],
+            [at for at, kind in kinds.items() if kind == "finished"],
+            max(kinds),
+        )
+    }
 
 
 def _in_order(claims: Iterable[_AnyRow], outcomes: Iterable[_AnyRow]) -> list[Event]:

@@ -81,6 +81,10 @@ class FaultyStore:
         with self._call("identity"):
             return self._store.identity()
 
+    def begin(self, identity: Identity) -> bool:
+        with self._call("begin"):
+            return self._store.begin(identity)
+
     def identify(self, identity: Identity) -> None:
         with self._call("identify"):
             self._store.identify(identity)

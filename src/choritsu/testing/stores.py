@@ -155,6 +155,20 @@ class StoreContract:
         store.identify(Identity(seed=2))
         assert store.identity() == Identity(seed=2)
 
+    def test_a_search_is_begun_once(self, store: Store, reopen: Reopen) -> None:
+        assert store.begin(Identity(seed=1, settings={"oracle": "grid"}))
+        assert not reopen().begin(Identity(seed=2))
+        assert store.identity() == Identity(seed=1, settings={"oracle": "grid"})
+        store.identify(Identity(seed=3))
+        assert not store.begin(Identity(seed=4))
+        assert store.identity() == Identity(seed=3)
+
+    def test_of_many_that_begin_one_is_first(self, store: Store, reopen: Reopen) -> None:
+        handles = [store, reopen(), reopen(), reopen()]
+        begun = _at_once([partial(handle.begin, Identity(seed=seed)) for seed, handle in enumerate(handles)])
+        assert sorted(begun) == [False, False, False, True]
+        assert store.identity() == Identity(seed=begun.index(True))
+
     # -- history -----------------------------------------------------------------------------------
 
     def test_new_store_is_empty(self, store: Store) -> None:
@@ -273,6 +287,35 @@ class StoreContract:
                 assert store.record(Reported(0, attempt, Report(0, epoch, {"attempt": attempt})))
             store.record(Interrupted(0, attempt))
         assert [report.metrics["attempt"] for report in store.reports(0)[0]] == [0, 0, 1, 2, 1]
+
+    def test_what_a_failed_attempt_told_counts_until_it_is_tried_again(self, store: Store, reopen: Reopen) -> None:
+        def told(attempt: int, *epochs: int, execution: int = 0) -> None:
+            for epoch in epochs:
+                assert store.record(Reported(0, attempt, Report(execution, epoch, {"loss": float(attempt)})))
+
+        def known() -> list[tuple[int, int, float]]:
+            assert reopen().reports() == store.reports()
+            return [(one.execution, one.epoch, one.metrics["loss"]) for one in store.reports(0).get(0, ())]
+
+        store.claim(Claimed(0, 0, {}), until=60.0)
+        told(0, 0, 1)
+        store.record(Interrupted(0, 0))
+        store.claim(Claimed(0, 1, {}), until=60.0)
+        told(1, 2, 3)
+        store.record(Failed(0, 1, {}, "diverged", final=False))
+        assert known() == [(0, 0, 0.0), (0, 1, 0.0), (0, 2, 1.0), (0, 3, 1.0)]
+        store.claim(Claimed(0, 2, {}), until=60.0)
+        assert known() == []
+        assert store.reports() == {}
+        told(2, 0, 1)
+        store.record(Finished(0, 2, {}, Result(2.0, None, {"loss": 2.0}, 0, 0, 1, 2)))
+        # A repeat that fails takes nothing from what had a result before.
+        store.claim(Claimed(0, 3, {}, executions=2), until=60.0)
+        told(3, 0, 1, 2, execution=1)
+        store.record(Failed(0, 3, {}, "diverged"))
+        store.claim(Claimed(0, 4, {}, executions=2), until=60.0)
+        told(4, 0, execution=1)
+        assert known() == [(0, 0, 2.0), (0, 1, 2.0), (1, 0, 4.0)]
 
     def test_report_twice_is_refused(self, store: Store) -> None:
         store.claim(Claimed(0, 0, {}), until=60.0)

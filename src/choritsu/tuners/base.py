@@ -36,7 +36,7 @@ from choritsu.oracles import Budgeted, Oracle, OracleSettings, Precedents, Stopp
 from choritsu.running import BEST, RunningTrial
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Parameter, Space, plain
-from choritsu.stores import Identity, Store, load_checkpoint, open_store, remove_store
+from choritsu.stores import Identity, Store, load_checkpoint, open_store, read_store, remove_store
 from choritsu.training import Repeats
 from choritsu.trials import (
     Event,
@@ -55,7 +55,7 @@ from choritsu.tuners.looking import look_around
 from choritsu.tuners.pruning import prune
 from choritsu.views import OracleView, TrialView, summarize
 from choritsu.work import Perform, describe, perform, trace_of
-from choritsu.workers import is_gone, process_of
+from choritsu.workers import is_gone, is_mine, process_of
 
 if TYPE_CHECKING:
     from choritsu.frameworks.keras import Compile
@@ -192,6 +192,8 @@ class Tuner(Translating):
         self.project_dir = str(project_place(directory, project_name))
         if store is not None and overwrite:
             raise ValueError("overwrite=True deletes search.db; with store=..., empty the store yourself")
+        if store is not None:
+            self._check_alone(store)
         # First, so that a script that cannot even be begun deletes nothing.
         asked = self._look()
         self._store = store if store is not None else self._opened(overwrite)
@@ -245,6 +247,19 @@ class Tuner(Translating):
             shutil.rmtree(directory / "trials", ignore_errors=True)
         return open_store(directory)
 
+    def _check_alone(self, store: Store) -> None:
+        """Refuse another store than that of the search which lies in the directory, whose files would be deleted."""
+        try:
+            lies = read_store(Path(self.project_dir)).identity()
+        except StoreError:
+            return
+        given = store.identity()
+        if lies is not None and (given is None or (given.seed, given.created) != (lies.seed, lies.created)):
+            raise StoreError(
+                f"another search lies in {self.project_dir}, and its trials' files would be taken for those of the "
+                "store given as store=...; give another project_name"
+            )
+
     @staticmethod
     def _check_idle(directory: Path) -> None:
         """Refuse to delete a search that somebody is running."""
@@ -256,7 +271,7 @@ class Tuner(Translating):
             return
         now = Clock().now()
         for lease in leases:
-            if lease.until > now and not is_gone(lease.worker) and process_of(lease.worker) != os.getpid():
+            if lease.until > now and not is_gone(lease.worker) and not is_mine(lease.worker):
                 raise StoreError(
                     f"the search in {directory} is running in process {process_of(lease.worker)}, and overwrite=True "
                     "would delete it there; stop that one first, or give another project_name"
@@ -264,18 +279,28 @@ class Tuner(Translating):
 
     def _agree(self, asked: Space | None, accept_changes: bool) -> int:
         """Compare the script with the stored search, write down what is new, and give the seed."""
-        stored = self._store.identity()
-        seed = self._settings.seed
-        if seed is None:
-            seed = stored.seed if stored else derive(int.from_bytes(os.urandom(8)), "seed")
+        stored, seed = self._store.identity(), self._settings.seed
         if stored is None:
-            self._notes += self._left_alone()
-        else:
-            history, objective = self._store.history(), self.objective
-            if is_to_redefine(stored, history, objective, asked, self.project_dir, accept=accept_changes):
-                # What else the function asks for comes to light only as it runs: it is met anew.
-                self._store.redefine(asked or Space())
-            self._notes += other_executions(stored, history, self._repeats.each)
+            drawn = derive(int.from_bytes(os.urandom(8)), "seed") if seed is None else seed
+            new = self._identity(drawn, Clock().now(), asked)
+            if self._store.begin(new):
+                self._notes += self._left_alone()
+                self._extend(asked)
+                return drawn
+            # Of several processes that begin together, one draws the seed for all.
+            stored = self._store.identity() or new
+        history, objective = self._store.history(), self.objective
+        if is_to_redefine(stored, history, objective, asked, self.project_dir, accept=accept_changes):
+            # What else the function asks for comes to light only as it runs: it is met anew.
+            self._store.redefine(asked or Space())
+        self._notes += other_executions(stored, history, self._repeats.each)
+        seed = stored.seed if seed is None else seed
+        asked = stored.asked if asked is None else asked
+        self._store.identify(self._identity(seed, stored.created, asked))
+        self._extend(asked)
+        return seed
+
+    def _identity(self, seed: int, created: float, asked: Space | None) -> Identity:
         settings = {
             "oracle": self._settings.name,
             "max_trials": self._settings.max_trials,
@@ -288,16 +313,15 @@ class Tuner(Translating):
             settings["max_epochs"] = oracle.max_epochs
         if self._stopper is not None:
             settings["stopper"] = type(self._stopper).__name__
-        created = stored.created if stored else Clock().now()
-        if asked is None and stored is not None:
-            asked = stored.asked
-        self._store.identify(Identity(self.objective, seed, created, asked, settings))
+        return Identity(self.objective, seed, created, asked, settings)
+
+    def _extend(self, asked: Space | None) -> None:
+        """Write down what the function was seen to ask for."""
         if asked is not None:
             try:
                 self._store.record(Grew(-1, asked.parameters))
             except RedefinedError as error:
                 raise redefined(error, self.project_dir) from error
-        return seed
 
     def _particulars(self) -> dict[str, Any]:
         """Give what else is kept of how this search is set up."""
@@ -455,8 +479,8 @@ class Tuner(Translating):
         self.on_search_begin()
         # Pickled as it is now: with what the hook has made.
         executor = self._executor(partial(self._perform, fit_args, fit_kwargs), workers, gpus_per_trial)
-        display.begin(self._store.history())
         try:
+            display.begin(self._store.history())
             if mirror is not None:
                 mirror.begin(self._store.identity() or Identity(), self._store.history(), self._store.reports())
             with tidied() as tidy:

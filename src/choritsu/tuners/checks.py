@@ -106,7 +106,8 @@ def keywords(function: Callable[..., Any]) -> list[str]:
 
 def check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:
     """Refuse budgets that make no sense."""
-    if time_limit is not None and (not isinstance(time_limit, int | float) or not time_limit > 0):
+    is_number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
+    if time_limit is not None and not (is_number and time_limit > 0):
         raise ValueError(f"time_limit is a number of seconds above 0, got {time_limit!r}")
     for name, value in (("max_epochs_total", max_epochs_total), ("patience", patience)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
