@@ -27,7 +27,7 @@ from choritsu.decisions import Done, Promote, Start
 from choritsu.errors import CheckpointError, FatalRuntimeError, FatalTypeError
 from choritsu.schedules import cosine, share
 from choritsu.states import Keeper, Progress
-from choritsu.stores import load_checkpoint, open_store, save_checkpoint
+from choritsu.stores import load_checkpoint, open_store, packed, save_checkpoint
 from choritsu.trials import Report, Status
 
 EPOCHS = 6
@@ -931,3 +931,77 @@ def test_what_is_told_for_the_first_time_after_the_time_is_up_counts(tmp_path):
     tuner = tuned(tmp_path, function, max_trials=2)
     tuner.search(verbose=0, time_limit=0.3)
     assert [trial.status for trial in tuner.history] == [Status.COMPLETED]
+
+
+def test_best_states_are_written_no_more_often_than_is_cheap(tmp_path):
+    place, seen = tmp_path / "search" / "trials" / "0000" / "best.safetensors", set()
+
+    class Weight:
+        def __init__(self):
+            self.value = np.zeros(300_000)
+
+        def state_dict(self):
+            return {"value": self.value}
+
+        def load_state_dict(self, state):
+            self.value = state["value"]
+
+    def improving(hp, trial):
+        hp.Float("x", 0, 1)
+        weight = Weight()
+        for epoch in trial.epochs(40, state={"weight": weight}):
+            # In place, as frameworks do it: what is kept must not change with it.
+            weight.value += 1.0
+            trial.report(loss=40.0 - epoch if epoch < 30 else 100.0)
+            if place.exists():
+                seen.add(place.stat().st_mtime_ns)
+
+    tuner = tuned(tmp_path, improving)
+    tuner.search(verbose=0)
+    assert len(seen) <= 10
+    assert tuner.history[0].best_step == 29
+    assert tuner.best_state()["weight"]["value"][0] == 30.0
+
+
+def test_time_is_up_for_a_search_in_a_thread_and_for_nobody_else(tmp_path):
+    script = textwrap.dedent(f"""
+        import threading, time
+        import choritsu as ct
+
+        def train(hp, trial):
+            hp.Float("x", 0, 1)
+            time.sleep(5)
+            trial.report(loss=1.0)
+
+        tuner = ct.RandomSearch(train, "loss", max_trials=1, directory={str(tmp_path)!r})
+        searching = threading.Thread(target=tuner.search, kwargs=dict(verbose=0, time_limit=0.2))
+        searching.start()
+        time.sleep(4)
+        print("nobody came")
+        searching.join()
+        print(tuner.history[0].status.value)
+    """)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.stderr) == ("nobody came\nCOMPLETED\n", "")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([1.0, 2.0], ">f8"),
+        np.array([1, 2], ">i2"),
+        np.array([b"ab", b"c"]),
+        np.array(["2020-01-01"], "M8[D]"),
+        np.array([[1.0, 2.0], [3.0, 4.0]]).T,
+        np.arange(6)[::2],
+        np.array(3.5),
+        np.zeros((0, 3), "int8"),
+    ],
+    ids=str,
+)
+def test_arrays_of_every_kind_come_back(tmp_path, array):
+    for tree in ({"a": array}, packed({"a": array})):
+        save_checkpoint(tmp_path / "kept", tree)
+        back = load_checkpoint(tmp_path / "kept")["a"]
+        assert (back.dtype, back.shape) == (array.dtype, array.shape)
+        assert (back == array).all()

@@ -14,6 +14,7 @@ import torch
 from keras import layers
 
 import choritsu as ct
+from choritsu.decisions import Continue, Stop
 from choritsu.errors import (
     FatalTypeError,
     FatalValueError,
@@ -1078,3 +1079,29 @@ class TestBestModels:
 
         with pytest.raises(FatalTypeError, match="returned None; is `return model` missing at its end"):
             search(Forgetful())
+
+
+def test_weights_of_the_epoch_at_which_a_stopper_ends_a_trial_are_kept(search, digits):
+    class At:
+        def decide(self, history, curves, reported):
+            return Stop("seen enough") if reported.report.epoch == 2 else Continue()
+
+    tuner = search(by_rate, {"epochs": 9}, max_trials=1, stopper=At())
+    assert (tuner.history[0].best_step, len(reports(tuner)[0])) == (2, 3)
+    loss, _ = tuner.get_best_models()[0].evaluate(*digits.validation, verbose=0)
+    assert loss == pytest.approx(tuner.history[0].score, rel=1e-4)
+
+
+def test_folds_leave_further_arguments_where_they_stand(tmp_path, digits):
+    class Positional(ct.HyperModel):
+        def build(self, hp):
+            return by_rate(hp)
+
+        def fit(self, hp, model, x, y, batch, **kwargs):
+            assert (len(x), len(y), batch) == (96, 96, 24)
+            return model.fit(x, y, batch_size=batch, **kwargs)
+
+    folds = ct.CrossValidation(2)
+    tuner = ct.RandomSearch(Positional(), "val_loss", max_trials=1, directory=tmp_path, cross_validation=folds)
+    tuner.search(digits.x, digits.y, 24, epochs=1, verbose=0)
+    assert tuner.history[0].result.executions == 2

@@ -1006,3 +1006,34 @@ def test_a_function_that_reads_its_budget_is_believed(tmp_path):
     tuner = ct.Hyperband(heeding, "loss", max_epochs=9, seed=0, directory=tmp_path)
     tuner.search(verbose=0)
     assert len(tuner.history) == 17
+
+
+def declining(hp, trial):
+    x = hp.Float("x", 0, 1)
+    for epoch in trial.epochs():
+        trial.report(loss=x + 1 / (epoch + 1))
+
+
+@pytest.mark.parametrize("trials", [1, 2, 5, 20])
+def test_asha_trains_its_best_to_the_end_also_when_no_more_trials_may_begin(tmp_path, trials):
+    tuner = ct.ASHA(declining, "loss", max_epochs=27, max_trials=trials, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert len(tuner.history) == trials
+    assert tuner.history.best.rungs[-1].until == 27
+    assert tuner.history.best.values["x"] == min(trial.values["x"] for trial in tuner.history)
+
+
+def test_a_bracket_that_may_not_be_filled_is_run_with_what_there_is(tmp_path):
+    oracle = ct.oracles.Hyperband(max_epochs=9, seed=0)
+    tuner = ct.Tuner(oracle, declining, objective="loss", max_trials=6, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert sorted(trial.rungs[-1].until for trial in tuner.history) == [1, 1, 1, 1, 3, 9]
+
+
+def test_what_is_enqueued_after_hyperband_has_ended_is_trained_as_the_best_were(tmp_path):
+    tuner = ct.Hyperband(declining, "loss", max_epochs=3, seed=0, directory=tmp_path)
+    tuner.search(verbose=0)
+    before = len(tuner.history)
+    tuner.enqueue({"x": 0.5})
+    tuner.search(verbose=0)
+    assert [[rung.until for rung in trial.rungs] for trial in tuner.history[before:]] == [[3]]

@@ -22,7 +22,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import choritsu as ct
-from choritsu.decisions import Done, Start, Wait
+from choritsu.decisions import Done, Pause, Start, Wait
 from choritsu.errors import RedefinedError, TooManyFailuresError
 from choritsu.executors import InlineExecutor
 from choritsu.oracles import Grid, QuasiRandom, Random
@@ -1436,3 +1436,91 @@ def test_processes_that_share_a_directory_take_over_from_one_another(tmp_path):
     assert set(begun.values()) == {1}
     # Only what the killed one was at was begun a second time.
     assert sum(trial.attempt for trial in history) <= 1
+
+
+def test_a_living_process_of_this_machine_is_given_time_and_no_blame():
+    """It may be asleep, stopped, or in a call that lets nobody else run."""
+    code = "from choritsu.workers import me; print(me(), flush=True); import time; time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            store = store_of()
+            store.claim(Claimed(0, 0, {"x": 0.25}, worker=process.stdout.readline().strip()), until=100.0)
+            made = run(store, curves(flat), max_trials=1)
+        finally:
+            process.kill()
+    assert made.events[0] == Lost(0, 0, at=made.events[0].at, blamed=False)
+    assert 700.0 <= made.events[0].at < 710.0
+    assert (store.history()[0].status, store.history()[0].losses) == (Status.COMPLETED, 0)
+
+
+def test_who_renews_after_all_is_not_lost():
+    code = "from choritsu.workers import me; print(me(), flush=True); import time; time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            store, clock = store_of(), VirtualClock()
+            store.claim(Claimed(0, 0, {"x": 0.25}, worker=process.stdout.readline().strip()), until=100.0)
+
+            class Slept(VirtualClock):
+                def sleep(self, seconds):
+                    super().sleep(seconds)
+                    if self.now() >= 600.0 and not store.history()[0].ended:
+                        assert store.record(Finished(0, 0, {"x": 0.25}, ct_result(0.25), at=self.now()))
+
+            made = run(store, curves(flat), max_trials=1, clock=Slept())
+        finally:
+            process.kill()
+    assert made.events == []
+    assert clock.now() == 0.0
+    assert store.history()[0].score == 0.25
+
+
+def test_epochs_that_other_processes_train_count():
+    store = store_of()
+    store.claim(Claimed(0, 0, {"x": 0.5}, worker="elsewhere#1#1#0"), until=1e9)
+    theirs = iter(range(1000))
+
+    def simulate(job):
+        for epoch in range(50):
+            # For each epoch here, one there.
+            store.record(Reported(0, 0, Report(0, next(theirs), {"loss": 1.0})))
+            answer = yield 2.0, Reported(job.number, job.attempt, Report(0, epoch, {"loss": 1.0}))
+            if isinstance(answer, Pause):
+                yield 0.0, Interrupted(job.number, job.attempt)
+                return
+
+    made = run(store, simulate, max_trials=5, max_epochs_total=20)
+    told = store.reports()
+    assert 20 <= len(told[0]) + len(told[1]) <= 21
+    assert "max_epochs_total=20" in made.done.reason
+
+
+def test_a_stopper_sees_what_other_processes_have_told_since():
+    store = store_of()
+    store.claim(Claimed(0, 0, {"x": 0.5}, worker="elsewhere#1#1#0"), until=1e9)
+    store.record(Reported(0, 0, Report(0, 0, {"loss": 1.0})))
+    seen = []
+
+    class Looking:
+        def decide(self, history, curves, reported):
+            seen.append({number: len(told) for number, told in curves.items()})
+            return ct.decisions.Continue()
+
+    def simulate(job):
+        for epoch in range(1, 4):
+            store.record(Reported(0, 0, Report(0, epoch, {"loss": 1.0})))
+            yield 5.0, Reported(1, 0, Report(0, epoch - 1, {"loss": 1.0}))
+        store.record(Finished(0, 0, {"x": 0.5}, ct_result(0.5)))
+        yield 5.0, Finished(1, 0, {"x": 0.5}, ct_result(0.5))
+
+    run(store, simulate, max_trials=2, stopper=Looking())
+    assert seen == [{0: 2, 1: 1}, {0: 3, 1: 2}, {0: 4, 1: 3}]
+
+
+def test_what_an_earlier_trial_came_to_ask_for_is_not_enqueued_again():
+    store = store_of(Space((Int("x", 0, 9), Int("y", 0, 9))))
+    made = run(store, curves(lambda values, epoch: values["x"]), max_trials=2, enqueued=({"x": 1, "y": 0},) * 2)
+    assert [trial.suggested == {"x": 1, "y": 0} for trial in store.history()] == [True, False]
+    again = run(store, curves(lambda values, epoch: values["x"]), max_trials=3, enqueued=({"y": 0, "x": 1},))
+    assert store.history()[2].suggested != {"x": 1, "y": 0}
+    assert made.done == Done("max_trials=2 is reached")
+    assert again.done == Done("max_trials=3 is reached")

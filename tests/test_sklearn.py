@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import choritsu as ct
+from choritsu.decisions import Continue, Stop
 from choritsu.errors import FatalTypeError, FatalValueError
 
 pytest.importorskip("sklearn")
@@ -219,3 +220,12 @@ def test_a_subclass_may_train_in_parts_and_on_other_data(tmp_path):
 def test_an_oracle_that_trains_in_parts_is_refused(tmp_path, oracle):
     with pytest.raises(ValueError, match="fitted in one go; take RandomSearchOracle"):
         ct.SklearnTuner(oracle, tree, directory=tmp_path)
+
+
+def test_a_stopper_ends_a_trial_between_folds(tmp_path):
+    class Doubting:
+        def decide(self, history, curves, reported):
+            return Stop("seen enough") if reported.report.execution == 1 else Continue()
+
+    tuner = tuned(tmp_path, stopper=Doubting())
+    assert [trial.result.executions for trial in tuner.history] == [2, 2]

@@ -1,6 +1,7 @@
 """Spaces: the arithmetic of the unit interval, what is refused, and what a combination is."""
 
 import copy
+import decimal
 import json
 import math
 import pickle
@@ -728,3 +729,12 @@ class TestTried:
 def test_the_narrowest_range_there_is_has_two_ends():
     narrow = Float("x", 0.0, 5e-324)
     assert (narrow.to_unit(0.0), narrow.to_unit(5e-324)) == (0.0, 1.0)
+
+
+def test_what_a_program_has_set_for_decimals_of_its_own_changes_no_value():
+    for sampling in ("linear", "log", "reverse_log"):
+        steps = Float("x", 0.001, 0.5, step=0.0623 if sampling == "linear" else 1.3, sampling=sampling)
+        plain = steps.listed()
+        with decimal.localcontext(decimal.Context(prec=2)):
+            assert steps.listed() == plain
+            assert [steps.from_unit(steps.to_unit(value)) for value in plain] == list(plain)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +27,8 @@ from choritsu.errors import (
     StoreError,
     TooManyFailuresError,
 )
-from choritsu.trials import Status
+from choritsu.stores import MemoryStore, open_store
+from choritsu.trials import Claimed, Interrupted, Lost, Status
 
 
 def parabola(hp):
@@ -933,3 +937,105 @@ def test_what_was_enqueued_too_late_is_told(tmp_path, capsys):
 def test_a_sampling_in_the_place_of_a_step_is_recognised():
     with pytest.raises(ValueError, match="step must be a finite number, got 'log'; is sampling='log' meant"):
         ct.HyperParameters().Float("rate", 1e-4, 1e-1, "log")
+
+
+def test_of_two_processes_that_begin_together_one_draws_the_seed(tmp_path):
+    first = ct.RandomSearch(parabola, max_trials=3, directory=tmp_path / "first", store=(store := MemoryStore()))
+
+    class Late:
+        """The store as a second process found it a moment before the first had written anything."""
+
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def identity(self):
+            vars(self).setdefault("asked", [None, store.identity(), None])
+            return self.asked.pop() if self.asked else store.identity()
+
+    second = ct.RandomSearch(parabola, max_trials=3, directory=tmp_path / "second", store=Late())
+    assert second.seed == first.seed == store.identity().seed
+
+
+def test_another_store_does_not_get_the_files_of_the_search_in_the_directory(tmp_path):
+    tuned(tmp_path).search(verbose=0)
+    with pytest.raises(StoreError, match=r"another search lies in .*give another project_name"):
+        tuned(tmp_path, store=MemoryStore())
+    with closing(open_store(tmp_path / "search")) as own:
+        assert len(tuned(tmp_path, store=own).history) == 5
+    tuned(tmp_path, store=MemoryStore(), project_name="another")
+
+
+def test_overwrite_spares_a_search_that_runs_on_another_machine_by_the_same_number(tmp_path):
+    """As containers do, in each of which the first process is number 1."""
+    tuned(tmp_path, max_trials=1).search(verbose=0)
+    with closing(open_store(tmp_path / "search")) as store:
+        store.claim(Claimed(1, 0, {}, worker=f"elsewhere|boot|pid#{os.getpid()}#1#a"), until=time.time() + 60)
+    with pytest.raises(StoreError, match="is running in process"):
+        tuned(tmp_path, overwrite=True)
+    assert len(tuned(tmp_path).history) == 2
+
+
+def test_a_hook_is_not_told_of_what_another_process_has_taken(tmp_path):
+    store, ended = MemoryStore(), []
+
+    class Telling(ct.RandomSearch):
+        def on_trial_end(self, trial):
+            ended.append(trial.attempt)
+
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        if trial.attempt == 0:
+            store.record(Lost(0, 0))
+            store.claim(Claimed(0, 1, {}, worker="elsewhere#1#1#0"), until=1e12)
+        trial.report(loss=0.5)
+        if trial.attempt == 0:
+            store.record(Interrupted(0, 1))
+
+    Telling(train, "loss", max_trials=1, directory=tmp_path, store=store).search(verbose=0)
+    assert ended == [2]
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, "60", math.nan])
+def test_a_time_limit_that_is_none_is_refused(tmp_path, limit):
+    with pytest.raises(ValueError, match="time_limit is a number of seconds above 0"):
+        tuned(tmp_path).search(time_limit=limit, verbose=0)
+
+
+def test_an_endless_time_limit_is_none(tmp_path):
+    tuner = tuned(tmp_path)
+    tuner.search(time_limit=math.inf, verbose=0)
+    assert len(tuner.history) == 5
+
+
+def test_the_command_line_changes_nothing(tmp_path):
+    tuner = tuned(tmp_path)
+    tuner.search(verbose=0)
+    tuner._store.close()
+    place = tmp_path / "search" / "search.db"
+    with closing(sqlite3.connect(place)) as connection:
+        connection.execute("PRAGMA journal_mode = delete")
+        # As an older choritsu has left it, which is to be able to go on.
+        connection.execute("ALTER TABLE claims DROP COLUMN executions")
+        connection.execute("PRAGMA user_version = 3")
+        connection.commit()
+    before = place.read_bytes()
+    runner = CliRunner()
+    for command in ("show", "best", "report", "export"):
+        result = runner.invoke(app, [command, str(place)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    assert place.read_bytes() == before
+    assert (tmp_path / "search" / "report.html").exists()
+
+
+def test_a_recorder_read_back_knows_what_was_asked_for():
+    def ask(hp):
+        hp.Choice("model", ["mlp", "cnn"])
+        with hp.conditional_scope("model", ["mlp"]):
+            hp.Int("layers", 1, 3)
+        with hp.conditional_scope("model", ["cnn"]):
+            hp.Int("kernel", 2, 5)
+
+    hp = ct.HyperParameters({"model": "cnn", "kernel": 3})
+    ask(hp)
+    read = ct.HyperParameters.from_config(hp.get_config())
+    assert read.asked == hp.asked == {"model": "cnn", "kernel": 3}
