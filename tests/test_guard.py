@@ -101,14 +101,6 @@ class TransferLambda(lrs.LambdaLR):
 TENTH = 0.1 * schedules.linear(steps=10)
 
 
-class Owner:
-    def __init__(self, rate):
-        self.rate = rate
-
-    def at(self, epoch):
-        return self.rate(epoch)
-
-
 def passed_on(rate):
     def inner(epoch):
         return rate(epoch)
@@ -156,11 +148,6 @@ SQUARED = {
     },
     "passes on a rate that begins at 0": lambda: lrs.LambdaLR(
         optimizer(1e-3), passed_on((0.05 * schedules.cosine(steps=50)).warmup(5))
-    ),
-    "passes on an object's rate": lambda: lrs.LambdaLR(optimizer(1e-3), Owner(TENTH).at),
-    "passes on a default": lambda: lrs.LambdaLR(optimizer(1e-3), lambda k, rate=TENTH: rate(k)),
-    "passes on a bound rate": lambda: lrs.LambdaLR(
-        optimizer(1e-3), functools.partial(lambda k, rate: rate(k), rate=TENTH)
     ),
     "passes on, multiplicative": lambda: lrs.MultiplicativeLR(optimizer(1e-3), passed_on(TENTH)),
 }

@@ -251,11 +251,49 @@ def test_compiled_formulas_follow_the_plain_ones(xp):
 
 def test_a_rate_sets_every_group_and_a_factor_scales_each():
     optimizer = fresh(groups=3)
-    scheduler = Rate(0.5).to_torch(optimizer)
+    with pytest.warns(ScheduleWarning, match=r"rates of their own \(0.1, 0.2, 0.3\).*\(rate / 0.1\).to_torch"):
+        scheduler = Rate(0.5).to_torch(optimizer)
     assert scheduler.get_last_lr() == [0.5] * 3
     optimizer = fresh(groups=3)
     scheduler = Factor.constant(0.5).to_torch(optimizer)
     assert scheduler.get_last_lr() == [0.05, 0.1, 0.15000000000000002]
+
+
+def test_what_is_only_handed_on_is_refused_as_if_it_were_given_itself():
+    rate, factor = 0.1 * linear(steps=10), linear(steps=10)
+    lrs = torch.optim.lr_scheduler
+
+    def handing_on(epoch):
+        return rate(epoch)
+
+    for function in (handing_on, lambda epoch: rate(epoch), lambda k, curve=rate: curve(k)):
+        with pytest.raises(UnitError, match="the product would be its square"):
+            lrs.LambdaLR(fresh(), function)
+    optimizer = fresh()
+    scheduler = lrs.MultiplicativeLR(optimizer, factor)
+    optimizer.step()
+    with pytest.raises(UnitError, match="multiplies the rate in force anew at each step"):
+        scheduler.step()
+    # What is made of it first is the user's own, and so is a rate that is scaled by 1.
+    assert lrs.LambdaLR(fresh(), lambda epoch: rate(epoch) / 0.1).get_last_lr() == [0.1]
+    assert lrs.LambdaLR(fresh(), lambda epoch: factor(epoch)).get_last_lr() == [0.1]
+    once = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    assert lrs.LambdaLR(once, lambda epoch: rate(epoch)).get_last_lr() == [0.1]
+
+
+def test_a_factor_that_is_only_handed_on_to_keras_is_refused(keras):
+    factor = linear(steps=10)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(1e-3), "mse")
+    callback = keras.callbacks.LearningRateScheduler(lambda epoch: factor(epoch))
+    with pytest.raises(UnitError, match="is a factor of one"):
+        model.fit(np.zeros((4, 1)), np.zeros((4, 1)), callbacks=[callback], verbose=0)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, "x", math.inf, Rate(0.1)], ids=repr)
+def test_the_rate_that_a_callback_scales_is_checked_when_it_is_made(keras, wrong):
+    with pytest.raises(ScheduleError, match="base_rate, the rate where the factor is 1, must be a finite number above"):
+        linear(steps=10).to_keras_callback(base_rate=wrong)
 
 
 def test_each_group_may_have_a_schedule_of_its_own():

@@ -293,7 +293,7 @@ class TestTorch:
 
     def test_ours_comes_back_as_it_was(self):
         rate, factor = 0.1 * linear(steps=9), linear(steps=5)
-        assert from_torch(rate.to_torch(stepping(0.1, 0.2))) == rate
+        assert from_torch(rate.to_torch(stepping(0.1))) == rate
         assert from_torch(factor.to_torch(stepping(0.1, 0.2))) == factor
         assert from_torch(ct.schedules.to_torch(stepping(0.1, 0.2), [rate, factor])) == (rate, factor)
         assert from_torch(ct.schedules.LearningRateScheduler(stepping(), rate)) == rate

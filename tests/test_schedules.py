@@ -17,7 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
-from choritsu.errors import ScheduleError, UnboundError, UnitError
+from choritsu.errors import ScheduleError, ScheduleWarning, UnboundError, UnitError
 from choritsu.schedules import (
     Duration,
     Factor,
@@ -638,7 +638,7 @@ class TestDurations:
     def test_another_schedule_begins_where_one_ends_though_nobody_knows_where(self, a, b, c, per_epoch, horizon):
         for first in (
             linear(0.0, 1.0, steps=epochs(a)),
-            linear(0.0, 1.0, steps=epochs(a)).warmup(c).scaled(2.0),
+            linear(0.0, 1.0, steps=epochs(a)).warmup(1 + c).scaled(2.0),
             cosine(1.0, 0.0, steps=share(a)).repeat(2, stretch=2.0),
             cosine(1.0, 0.0, steps=share(a)).then(linear(0.5, 0.0, steps=b), at=share(a) + c).shift(-b),
             linear(1.0, 0.0, steps=epochs(a)) * linear(1.0, 0.0, steps=epochs(a)),
@@ -653,11 +653,34 @@ class TestDurations:
 
     @pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "3", None, [1]], ids=repr)
     def test_counts_are_checked(self, wrong):
-        for make in (epochs, share, lambda n: linear(steps=epochs(1)).bind(steps_per_epoch=n, horizon=3)):
-            if wrong is None and make not in (epochs, share):
+        for make in (epochs, share):
+            if wrong == 0 and wrong is not False:
+                assert linear(1.0, 0.0, steps=4).warmup(make(wrong)) == linear(1.0, 0.0, steps=4)
+                with pytest.raises(ScheduleError, match="steps must be longer than none, got 0"):
+                    linear(steps=make(wrong))
                 continue
-            with pytest.raises(ScheduleError, match="finite number above 0, got"):
+            with pytest.raises(ScheduleError, match="finite number of at least 0, got"):
                 make(wrong)
+        if wrong is not None:
+            with pytest.raises(ScheduleError, match="finite number above 0, got"):
+                linear(steps=epochs(1)).bind(steps_per_epoch=wrong, horizon=3)
+
+    def test_a_share_in_the_place_of_steps_is_recognised(self):
+        with pytest.raises(ScheduleError, match=r"warm-up of 0.1 steps is none.*write warmup\(share\(0.1\)\)"):
+            cosine(steps=100).warmup(0.1)
+
+    def test_what_stands_before_a_part_that_takes_the_whole_run_is_told(self):
+        whole = cosine(steps=share(1.0))
+        assert whole.bind(horizon=20).length == 20
+        assert cosine(steps=share(1.0) - share(0.3)).warmup(share(0.3)).bind(horizon=20).length == 20
+        assert cosine(steps=share(1.25)).bind(horizon=20).length == 25
+        for longer in (whole.warmup(share(0.3)), whole.warmup(6), (0.1 * whole).warmup(share(0.3))):
+            with pytest.warns(ScheduleWarning, match="it is 26 steps long, and the training 20: its end never comes"):
+                longer.bind(horizon=20)
+
+    def test_a_step_may_be_a_number_of_numpys(self):
+        numbers = (np.float32(3), np.int64(3), np.float64(3.0), np.uint8(3))
+        assert [linear(1.0, 0.0, steps=10)(number) for number in numbers] == [0.7] * 4
 
     def test_a_length_that_comes_to_nothing_is_refused(self):
         with pytest.raises(ScheduleError, match="comes to -50 steps"):

@@ -15,9 +15,11 @@ from choritsu.decisions import Answer, Stop
 from choritsu.errors import (
     FailedTrialError,
     FatalError,
+    FatalValueError,
     ObjectiveError,
     RedefinedError,
     RedrawTrialError,
+    UnboundError,
 )
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
@@ -174,6 +176,10 @@ def _attempt(
     except FatalError as error:
         failed(error, final=True)
         raise
+    except UnboundError as error:
+        # Only constant rates would do without: those would be all that is tried.
+        failed(error, final=True)
+        raise FatalValueError(str(error)) from error
     except RedefinedError as error:
         if job.known.named(error.name) and error.name not in hp.asked:
             # The search is to be told that its script has changed; the trial waits for the answer.

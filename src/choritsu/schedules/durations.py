@@ -100,7 +100,7 @@ def epochs(count: float) -> Duration:
     """Give a length of so many epochs.
 
     Args:
-        count: passes over the data; a part of one is allowed.
+        count: passes over the data, at least 0; a part of one is allowed.
 
     Returns:
         A length for any schedule, resolved with ``schedule.bind(steps_per_epoch=...)``.
@@ -110,14 +110,14 @@ def epochs(count: float) -> Duration:
         >>> linear(1.0, 0.0, steps=epochs(2)).bind(steps_per_epoch=2).table()
         [1.0, 0.75, 0.5, 0.25]
     """
-    return Duration(epochs=positive(count, "epochs"))
+    return Duration(epochs=_counted(count, "epochs"))
 
 
 def share(part: float) -> Duration:
     """Give a length that is a part of the whole run.
 
     Args:
-        part: in (0, 1], usually.
+        part: from 0 to 1, usually; of a schedule that is longer than the run the end never comes.
 
     Returns:
         A length for any schedule, resolved with ``schedule.bind(horizon=...)``.
@@ -127,7 +127,13 @@ def share(part: float) -> Duration:
         >>> linear(1.0, 0.0, steps=share(1.0)).bind(horizon=4).table()
         [1.0, 0.75, 0.5, 0.25]
     """
-    return Duration(share=positive(part, "share"))
+    return Duration(share=_counted(part, "share"))
+
+
+def _counted(value: Any, name: str) -> float:
+    if not is_number(value) or not math.isfinite(value) or value < 0:
+        raise ScheduleError(f"{name} must be a finite number of at least 0, got {value!r}")
+    return float(value)
 
 
 def span(value: Any, name: str = "steps", *, least: float = 0, endless: bool = False) -> Span:
@@ -143,6 +149,8 @@ def span(value: Any, name: str = "steps", *, least: float = 0, endless: bool = F
         ScheduleError: when it is neither, or too small.
     """
     if isinstance(value, Duration):
+        if value == Duration() and least >= 0:
+            raise ScheduleError(f"{name} must be longer than none, got {value!r}")
         return value
     if not is_number(value) or math.isnan(value) or value <= least or (value == math.inf and not endless):
         raise ScheduleError(f"{name} must be a number of steps above {least:g}, epochs(n) or share(x), got {value!r}")

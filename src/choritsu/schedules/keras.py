@@ -16,9 +16,9 @@ import numpy as np
 
 from choritsu.errors import ScheduleError, ScheduleWarning, UnboundError
 from choritsu.schedules.coding import decoded, encoded, phrase
-from choritsu.schedules.durations import Duration
+from choritsu.schedules.durations import Duration, positive
 from choritsu.schedules.patching import patch, unpatch
-from choritsu.schedules.shapes import Function, Piecewise, Shape, Shift, bound, everything_in
+from choritsu.schedules.shapes import Function, Piecewise, Shape, Shift, bound, everything_in, fitted
 from choritsu.schedules.tensors import check_compilable, looked_up, tabulated
 
 
@@ -88,7 +88,7 @@ class StepSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ig
         Raises:
             UnboundError: when what is needed is not given.
         """
-        self.planned = bound(self.planned, steps_per_epoch, horizon)
+        self.planned = fitted(self.planned, steps_per_epoch, horizon)
         self._follow(None)
 
     def stretch(self, *, steps_per_epoch: float, horizon: float | None, begin: float) -> None:
@@ -103,7 +103,7 @@ class StepSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ig
             UnboundError: when what is needed is not given.
         """
         if self.waits:
-            shape = bound(self.planned, steps_per_epoch, horizon)
+            shape = fitted(self.planned, steps_per_epoch, horizon)
             self._follow(Shift(shape, -begin) if begin else shape)
 
     def _follow(self, stretched: Shape | None) -> None:
@@ -331,6 +331,8 @@ class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is
 
     def __init__(self, shape: Shape, *, relative: bool, base_rate: float | None = None, verbose: int = 0) -> None:
         super().__init__()
+        if base_rate is not None:
+            positive(base_rate, "base_rate, the rate where the factor is 1,")
         self.planned = shape
         self.shape = bound(shape, 1, None) if _counts_epochs(shape) else shape
         self.relative = relative
@@ -350,8 +352,8 @@ class EpochSchedule(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is
             if self.relative:
                 self._note_base(optimizer)
         if not _is_bound(self.planned):
-            self.shape = bound(self.planned, 1, self.params.get("epochs"))
-        if self.relative:
+            self.shape = fitted(self.planned, 1, self.params.get("epochs"))
+        if self.relative or any(isinstance(node, Function) for node in everything_in(self.shape)):
             from choritsu.schedules.guarding.guard import look_without_guard
 
             look_without_guard(self.model, self)

@@ -7,13 +7,14 @@ which nothing is planned any more; there it has reached its end, and holds it.
 from __future__ import annotations
 
 import math
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
-from choritsu.errors import ScheduleError
+from choritsu.errors import ScheduleError, ScheduleWarning
 from choritsu.schedules.durations import Duration, Span
 
 Ease: TypeAlias = Literal["in", "out"]
@@ -62,6 +63,20 @@ def bound(shape: Shape, steps_per_epoch: float | None, horizon: float | None) ->
     node = cast(Any, shape)
     changed = {field.name: resolved(getattr(node, field.name), field.name) for field in fields(node)}
     return cast(Shape, replace(node, **changed))
+
+
+def fitted(shape: Shape, steps_per_epoch: float | None, horizon: float | None) -> Shape:
+    """Do what `bound` does, and say where something stands before or behind what takes the whole run."""
+    made = bound(shape, steps_per_epoch, horizon)
+    if horizon is not None and Duration(share=1) in everything_in(shape) and horizon < made.length < math.inf:
+        warnings.warn(
+            f"a part of the schedule takes the whole run, share(1), and with what stands beside it, such as a warm-up, "
+            f"it is {made.length:g} steps long, and the training {horizon:g}: its end never comes. Let that part be as "
+            "much shorter, such as steps=share(1.0) - share(0.1)",
+            ScheduleWarning,
+            stacklevel=4,
+        )
+    return made
 
 
 def is_node(value: object) -> bool:

@@ -63,10 +63,24 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
             )
         self._warned = False
         super().__init__(optimizer)
-        if any(self.relative):
+        functions = [node for shape in self.shapes for node in everything_in(shape) if isinstance(node, Function)]
+        if any(self.relative) or functions:
             from choritsu.schedules.guarding.guard import look_without_guard
 
             look_without_guard(self)
+
+    def tell_of_flattened(self) -> None:
+        """Warn where one rate for all takes the place of different ones."""
+        groups = self.optimizer.param_groups
+        own = list(dict.fromkeys(as_float(group.get("initial_lr", group["lr"])) for group in groups))
+        if len(own) > 1:
+            warnings.warn(
+                f"the optimizer's parameter groups have rates of their own ({', '.join(f'{rate:g}' for rate in own)}), "
+                "and this schedule sets the same rate for all. To scale each group's own, make it a factor: "
+                f"(rate / {own[0]:g}).to_torch(optimizer); to set each, ct.to_torch(optimizer, [rate, other_rate])",
+                ScheduleWarning,
+                stacklevel=3,
+            )
 
     def _initial_step(self) -> None:
         # SequentialLR has put the rates back, and begins anew.

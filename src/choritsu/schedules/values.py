@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, overload
 
 from choritsu.errors import ScheduleError, UnboundError, UnitError
+from choritsu.schedules.asking import asked_for
 from choritsu.schedules.coding import decoded, encoded, phrase
 from choritsu.schedules.durations import Duration, Span, is_number, positive, span
 from choritsu.schedules.shapes import (
@@ -41,8 +42,8 @@ from choritsu.schedules.shapes import (
     Shape,
     Shift,
     Warmup,
-    bound,
     everything_in,
+    fitted,
     is_node,
 )
 
@@ -324,10 +325,10 @@ class Schedule:
             UnboundError: when the schedule counts epochs or shares.
             ScheduleError: when the value is no finite number of at least 0.
         """
-        self._refuse(sys._getframe(1))
+        self._refuse(asked_for(sys._getframe(1)))
         # bool is a number to Python, and no step to anybody.
         if not isinstance(step, int | float) or isinstance(step, bool):
-            step = self._index(step)
+            step = float(step) if is_number(step) else self._index(step)
         if not step >= 0:
             raise ScheduleError(f"steps count from 0, got {step!r}")
         try:
@@ -420,7 +421,7 @@ class Schedule:
         for name, value in (("steps_per_epoch", steps_per_epoch), ("horizon", horizon)):
             if value is not None:
                 positive(value, name)
-        return type(self)(bound(self.shape, steps_per_epoch, horizon))
+        return type(self)(fitted(self.shape, steps_per_epoch, horizon))
 
     def _stepped(self, steps_per_epoch: float | None, horizon: float | None) -> Self:
         """Bind for PyTorch, where a step is a call of ``scheduler.step()``."""
@@ -601,7 +602,7 @@ class Schedule:
         transformers, whose lengths, other than here, include the warm-up.
 
         Args:
-            steps: W; 0 for none.
+            steps: W, or ``epochs(n)`` or ``share(x)``; 0 for none, and less than half a step is refused.
             init: the value at k = 0, in the schedule's own unit.
             from_zero: False for (k + 1)/W in place of k/W, so that the first step already does something.
 
@@ -609,8 +610,12 @@ class Schedule:
             >>> Rate(0.1).warmup(4).table(5)
             [0.0, 0.025, 0.05, 0.07500000000000001, 0.1]
         """
-        if is_number(steps) and steps == 0:
+        if (is_number(steps) and steps == 0) or steps == Duration():
             return self
+        if is_number(steps) and 0 < steps < 0.5:
+            raise ScheduleError(
+                f"a warm-up of {steps:g} steps is none: is a part of the run meant? Then write warmup(share({steps:g}))"
+            )
         return type(self)(Warmup(self.shape, span(steps), self._value(init, "init"), bool(from_zero)))
 
     def repeat(self, times: float = math.inf, *, stretch: float = 1.0, scale: float = 1.0) -> Self:
@@ -724,7 +729,11 @@ class Rate(Schedule):
     def _refuse(self, caller: FrameType) -> None:
         module = caller.f_globals.get("__name__", "")
         if module == "torch.optim.lr_scheduler":
-            name = type(caller.f_locals.get("self")).__name__
+            scheduler = caller.f_locals.get("self")
+            name = type(scheduler).__name__
+            if set(map(float, getattr(scheduler, "base_lrs", ()))) == {1.0} and name != "MultiplicativeLR":
+                # Times one it is what was meant.
+                return
             whose = "rate in force" if name == "MultiplicativeLR" else "optimizer's own rate"
             raise UnitError(
                 f"{name} multiplies the {whose} by what it is given, and {self!r} is a rate already: the product would "
@@ -805,7 +814,8 @@ class Rate(Schedule):
         """Make PyTorch's own object: a scheduler that sets the rate of every parameter group.
 
         Args:
-            optimizer: whatever rate it was given is replaced.
+            optimizer: whatever rate it was given is replaced; where its parameter groups have different ones, a
+                `ScheduleWarning` says so.
             steps_per_epoch: how often ``scheduler.step()`` is called in an epoch; for rates that count epochs.
             horizon: how often in all; for rates that count shares of the run.
             replace: let go of a scheduler that the optimizer has already.
@@ -821,7 +831,9 @@ class Rate(Schedule):
         from choritsu.schedules.torch import Scheduler
 
         bound_one = self._stepped(steps_per_epoch, horizon)
-        return Scheduler(optimizer, bound_one.shape, relative=False, replace=replace)
+        scheduler = Scheduler(optimizer, bound_one.shape, relative=False, replace=replace)
+        scheduler.tell_of_flattened()
+        return scheduler
 
     def to_optax(self, *, horizon: int | None = None) -> Callable[[Any], Any]:
         """Make optax' own object: a function of the update's number, for ``optax.adam(...)``.
@@ -852,6 +864,12 @@ class Factor(Schedule):
 
     def _refuse(self, caller: FrameType) -> None:
         module = caller.f_globals.get("__name__", "")
+        name = type(caller.f_locals.get("self")).__name__
+        if module == "torch.optim.lr_scheduler" and name == "MultiplicativeLR":
+            raise UnitError(
+                f"MultiplicativeLR multiplies the rate in force anew at each step, and {self!r} is a factor of the "
+                "rate at the beginning. Write factor.to_torch(optimizer), or LambdaLR in its place"
+            )
         if module.endswith("callbacks.learning_rate_scheduler"):
             near = f": training would run at a rate near {self.shape(0):.3g}" if self.is_bound else ""
             raise UnitError(
