@@ -12,7 +12,7 @@ from choritsu.lint.imports import called, comes_from
 from choritsu.lint.names import Call, dotted
 from choritsu.lint.optimizers import Optimizer, torch_optimizers
 from choritsu.lint.quantities import NO_RATE, Quantity
-from choritsu.lint.things import Frame, Schedule
+from choritsu.lint.things import Frame, Items, Schedule
 from choritsu.lint.values import Evaluator
 from choritsu.lint.verdicts import Verdict
 from choritsu.lint.wording import number
@@ -53,6 +53,10 @@ def check_torch(call: Call, evaluator: Evaluator) -> Iterator[Verdict]:
     curves = [trace(function, evaluator) for function in found]
     candidates: list[Optimizer | None] = [*optimizers] or [None]
     told = _worst([judged(scheduler, curve, one, dotted(optimizer)) for curve in curves for one in candidates])
+    beside_one = any(isinstance(value, Items) for value in values) and any(curve.first == 1.0 for curve in curves)
+    if told.outcome is Outcome.mistake and beside_one and not any(curve.unit == 1 for curve in curves):
+        # What stands in one list with a factor that begins at 1 is one, too: a backbone's, such as 0.1.
+        told = Verdict(RATE_FOR_FACTOR, Outcome.unclear, f"{scheduler}: one of the functions begins at 1")
     yield told
     # What is a rate is no factor that compounds.
     if scheduler == "MultiplicativeLR" and told.outcome is not Outcome.mistake:

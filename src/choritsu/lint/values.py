@@ -167,13 +167,26 @@ class Evaluator:
 
     def _stranger(self, path: str) -> Quantity:
         last = path.rpartition(".")[2]
-        if self.passing and ".optimizer." in f".{path}" and q.rate_like(last):
+        if self._is_in_force(path):
             return Quantity(unit=1, current=1, sure=False, rates=frozenset((path,)))
         if q.rate_like(path) or path in self._rates:
             return q.rate(path)
         if last.lower() in _VAGUE:
             return q.UNKNOWN
         return q.unnamed(q.guess(path))
+
+    def _is_in_force(self, path: str) -> bool:
+        return self.passing and ".optimizer." in f".{path}" and q.rate_like(path.rpartition(".")[2])
+
+    def _kept(self, values: list[Value]) -> list[Value]:
+        """Give what was read before a schedule began: the rate in force then is one that stays."""
+
+        def kept(value: Value) -> Value:
+            if isinstance(value, Stranger) and self._is_in_force(value.path):
+                return q.rate(value.path)
+            return replace(value, current=0) if isinstance(value, Quantity) and value.current else value
+
+        return [kept(value) for value in values]
 
     def named(self, name: str, values: list[Value], inside: bool = False) -> list[Value]:
         """Let a name speak: a small plain number called ``lr`` is a rate.
@@ -328,9 +341,10 @@ class Evaluator:
             return [Stranger(name)]
         self._active.add(key)
         try:
-            return self._bound(name, binding, frame)
+            values = self._bound(name, binding, frame)
         finally:
             self._active.discard(key)
+        return values if binding.site is None or binding.site.scope is frame.site.scope else self._kept(values)
 
     def _bound(self, name: str, binding: Binding, frame: Frame) -> list[Value]:
         node = binding.node
@@ -484,7 +498,8 @@ class Evaluator:
                 here = Frame(given.site)
                 if instance.arguments is not None and _is_constructor(given.site.scope):
                     here = self._constructed(instance, given.site)
-                found.extend(self.named(f"self.{name}", self._given(f"self.{name}", given, here)))
+                values = self.named(f"self.{name}", self._given(f"self.{name}", given, here))
+                found.extend(self._kept(values) if _is_constructor(given.site.scope) else values)
             real: list[Value] = [value for value in found if not isinstance(value, Nothing)]
             if real:
                 return real
