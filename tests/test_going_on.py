@@ -1005,3 +1005,65 @@ def test_arrays_of_every_kind_come_back(tmp_path, array):
         back = load_checkpoint(tmp_path / "kept")["a"]
         assert (back.dtype, back.shape) == (array.dtype, array.shape)
         assert (back == array).all()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_machine_that_is_taken_back_again_and_again_gives_no_trial_up(tmp_path, workers):
+    script = textwrap.dedent(f"""
+        import time
+        import choritsu as ct
+
+        def train(hp):
+            x = hp.Float("x", 0, 1)
+            print("begun", flush=True)
+            time.sleep(0.0 if ENDS else 30.0)
+            return x
+
+        ENDS = False
+        if __name__ == "__main__":
+            tuner = ct.RandomSearch(train, max_trials=1, seed=0, directory={str(tmp_path)!r}, project_name="search")
+            tuner.search(verbose=0, workers={workers})
+    """)
+    for _ in range(4):
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "begun\n"
+            process.terminate()
+            assert process.wait(timeout=20) == -signal.SIGTERM
+    ran = subprocess.run([sys.executable, "-c", script.replace("ENDS = False", "ENDS = True")], check=False)
+    assert ran.returncode == 0
+    with closing(open_store(tmp_path / "search")) as store:
+        (trial,) = store.history()
+    assert (trial.status, trial.losses, trial.attempt) == (Status.COMPLETED, 0, 4)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_combination_that_ends_its_process_is_known_and_not_tried_again(tmp_path, workers):
+    def train(hp):
+        x = hp.Choice("x", [1, 2, 3])
+        if x == 1:
+            sys.exit(9)
+        return x
+
+    tuner = ct.GridSearch(train, directory=tmp_path, project_name="search")
+    for _ in range(4):
+        with suppress(SystemExit):
+            tuner.search(verbose=0, workers=workers)
+    assert sorted((trial.values["x"], trial.status.value) for trial in tuner.history) == [
+        (1, "FAILED"),
+        (2, "COMPLETED"),
+        (3, "COMPLETED"),
+    ]
+
+
+def test_a_message_that_holds_a_whole_array_is_cut_short(tmp_path):
+    def train(hp):
+        hp.Float("x", 0, 1)
+        raise ValueError("a" * 1_000_000 + " is the end")
+
+    tuner = tuned(tmp_path, train, max_trials=1)
+    tuner.search(verbose=0)
+    trace = tuner.history[0].traceback
+    assert len(trace) < 25_000
+    assert trace.startswith("Traceback")
+    assert trace.endswith("is the end")
+    assert "characters left out" in trace

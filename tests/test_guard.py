@@ -139,6 +139,9 @@ SQUARED = {
     "tensor": lambda: lrs.LambdaLR(optimizer(torch.tensor(1e-3)), linear_rate),
     "multiplicative": lambda: lrs.MultiplicativeLR(optimizer(1e-3), lambda k: 1e-3 * 0.95**k),
     "ours": lambda: schedules.Factor.from_function(linear_rate).to_torch(optimizer(1e-3)),
+    "a warm-up, and the peak behind it": lambda: lrs.LambdaLR(
+        optimizer(0.1), lambda e: 0.1 * (e + 1) / 5 if e < 5 else 0.05 * (1 + math.cos(math.pi * (e - 5) / 85))
+    ),
     "our curve": lambda: lrs.LambdaLR(optimizer(1e-3), schedules.linear(1e-3, 0.0, steps=10)),
     **{
         f"passes on a rate of {peak}": lambda peak=peak: lrs.LambdaLR(

@@ -7,17 +7,21 @@ import pytest
 
 import choritsu as ct
 from choritsu.decisions import Continue, Stop
-from choritsu.errors import FatalTypeError, FatalValueError
+from choritsu.errors import FatalTypeError, FatalValueError, ObjectiveError
 
 pytest.importorskip("sklearn")
 
+from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, f1_score, fbeta_score, make_scorer
-from sklearn.model_selection import KFold, cross_val_score
+from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
 X, Y = load_iris(return_X_y=True)
+RNG = np.random.RandomState(3)
 
 
 def tree(hp):
@@ -229,3 +233,78 @@ def test_a_stopper_ends_a_trial_between_folds(tmp_path):
 
     tuner = tuned(tmp_path, stopper=Doubting())
     assert [trial.result.executions for trial in tuner.history] == [2, 2]
+
+
+class Rows(BaseEstimator):
+    """Tells by its score which rows it was fitted on."""
+
+    def __init__(self, unused=0):
+        self.unused = unused
+
+    def fit(self, x, y):
+        self.rows = np.sort(x[:, 0])
+        return self
+
+    def score(self, x, y):
+        SEEN.append(self.rows)
+        return 0.0
+
+
+SEEN = []
+
+
+@pytest.mark.parametrize("cv", [ShuffleSplit(3), KFold(3, shuffle=True), KFold(3, shuffle=True, random_state=RNG)])
+def test_all_trials_have_the_same_folds_also_where_chance_draws_them(tmp_path, cv):
+    SEEN.clear()
+    data = np.arange(60.0)[:, None], np.zeros(60)
+    tuned(tmp_path, lambda hp: Rows(hp.Int("unused", 0, 9)), data=data, trials=2, cv=cv)
+    first, second = SEEN[:3], SEEN[3:]
+    assert all((one == other).all() for one, other in zip(first, second, strict=True))
+    assert not (first[0] == first[1]).all()
+
+
+def test_the_best_estimator_is_the_same_each_time(tmp_path):
+    def forest(hp):
+        return RandomForestClassifier(n_estimators=hp.Int("trees", 3, 9))
+
+    first = tuned(tmp_path, forest)
+    second = tuned(tmp_path, forest)
+    models = [*first.get_best_models(), *first.get_best_models(), *second.get_best_models()]
+    told = [model.predict_proba(X).tolist() for model in models]
+    assert told[0] == told[1] == told[2]
+
+
+def test_metrics_are_weighted_as_scores_are(tmp_path):
+    def constant(hp):
+        return DummyClassifier(strategy="constant", constant=hp.Int("class", 0, 2))
+
+    weights = np.where(Y == 0, 1000.0, 1.0)
+    metrics = ["accuracy", accuracy_score]
+    tuner = tuned(tmp_path, constant, scoring="accuracy", metrics=metrics, fit={"sample_weight": weights})
+    for trial in tuner.history:
+        told = trial.result.metrics
+        assert told["score"] == told["accuracy"] == told["accuracy_score"]
+
+
+def test_an_objective_that_no_fold_tells_is_refused_at_the_door(tmp_path):
+    oracle = ct.oracles.RandomSearchOracle("accuracy", max_trials=1)
+    with pytest.raises(ObjectiveError, match=r"reports score, and not 'accuracy'; write scoring='accuracy'"):
+        ct.SklearnTuner(oracle, tree, scoring="accuracy", directory=tmp_path)
+    ct.SklearnTuner(oracle, tree, metrics=["accuracy"], directory=tmp_path)
+
+
+@pytest.mark.parametrize("given", [DecisionTreeClassifier, DecisionTreeClassifier()], ids=["class", "instance"])
+def test_an_estimator_in_the_place_of_a_function_is_recognised(tmp_path, given):
+    oracle = ct.oracles.RandomSearchOracle(max_trials=1)
+    for make in (lambda: ct.SklearnTuner(oracle, given), lambda: ct.RandomSearch(given, directory=tmp_path)):
+        with pytest.raises(FatalTypeError, match="give SklearnTuner a function of hp that returns one"):
+            make()
+
+
+def test_data_given_for_an_estimator_lead_to_the_tuner_of_estimators(tmp_path):
+    with pytest.raises(FatalValueError, match="is tuned by SklearnTuner"):
+        ct.RandomSearch(tree, "val_loss", max_trials=1, directory=tmp_path).search(X, Y, verbose=0)
+
+
+def test_losses_turned_round_are_made_large():
+    assert ct.Objective("neg_mean_squared_error").direction == "max"

@@ -16,6 +16,7 @@ import torch
 import choritsu as ct
 from choritsu.decisions import Continue, Done, Promote, Start
 from choritsu.decisions import Stop as StopTraining
+from choritsu.errors import FatalRuntimeError
 from choritsu.schedules import cosine, linear, share
 from choritsu.stores import load_checkpoint
 from choritsu.trials import RATE, Status
@@ -555,3 +556,15 @@ class TestTransformers:
         state = load_checkpoint(path)["state"]
         assert set(state) == {"model", "optimizer", "scheduler", "trainer", "callbacks"}
         assert not [path for path in tmp_path.rglob("*") if path.suffix in (".pt", ".pth", ".bin")]
+
+
+def test_a_second_training_of_one_trial_is_refused(tmp_path, function):
+    """It would be taken for the first, gone on with."""
+
+    def twice(hp, trial):
+        function(hp, trial)
+        function(hp, trial)
+
+    tuner = ct.RandomSearch(twice, objective(function), max_trials=1, directory=tmp_path)
+    with pytest.raises(FatalRuntimeError, match="a second training was begun with this trial"):
+        tuner.search(verbose=0)

@@ -25,6 +25,7 @@ class Halt:
     def __init__(self, said: Callable[[str], None] = lambda text: None) -> None:  # noqa: ARG005
         self.reason: str | None = None
         self.by_hand = False
+        self.terminated = False
         self._said = said
 
     def ask(self, reason: str) -> None:
@@ -44,6 +45,16 @@ class Halt:
             "Stopping after this epoch, or after this trial if it counts none; press Ctrl-C again to stop at once: the "
             "trial then goes on, when the script is run again, from where it was last saved."
         )
+
+    def terminate(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's form
+        """Take a SIGTERM, by which batch systems take a machine back: there may not be time for the epoch.
+
+        Raises:
+            KeyboardInterrupt: at once.
+        """
+        self.terminated = True
+        self.ask("stopped by SIGTERM")
+        raise KeyboardInterrupt
 
     def break_off(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's form
         """Take the clock's interrupt where Ctrl-C is ignored, as in a job that a shell runs in the background.
@@ -91,20 +102,24 @@ def leaving(halt: Halt, seconds: float | None, interrupt: Callable[[], None]) ->
 
 @contextmanager
 def _pressed(halt: Halt) -> Iterator[None]:
-    """Have Ctrl-C asked of `halt`; only a program's main thread can."""
+    """Have Ctrl-C and SIGTERM asked of `halt`; only a program's main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before: Any = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, halt.press)
-    elif before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, halt.break_off)
-    else:
-        # Somebody else listens already.
-        yield
-        return
+    # Where somebody else listens already, it is left to them.
+    takers: list[tuple[signal.Signals, Any, Callable[[int, FrameType | None], None]]] = [
+        (signal.SIGINT, signal.default_int_handler, halt.press),
+        (signal.SIGINT, signal.SIG_IGN, halt.break_off),
+        (signal.SIGTERM, signal.SIG_DFL, halt.terminate),
+    ]
+    replaced = [(which, before, taker) for which, before, taker in takers if signal.getsignal(which) is before]
+    for which, _, taker in replaced:
+        signal.signal(which, taker)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for which, before, _ in replaced:
+            signal.signal(which, before)
+        if halt.terminated:
+            # Everything is kept, and whoever has sent it waits for the end of this process.
+            signal.raise_signal(signal.SIGTERM)

@@ -171,6 +171,7 @@ class RunningTrial(Translating):
         self._keepers: dict[int, Keeper] = {}
         self._resumable = False
         self._looped: set[int] = set()
+        self._fitted: set[int] = set()
         #: The execution that `epochs` counts, and the objects whose states it keeps.
         self._held: tuple[int, Mapping[str, Any]] | None = None
         self._over = False
@@ -446,6 +447,21 @@ class RunningTrial(Translating):
             )
         # Before an epoch is trained in vain.
         taken(state)
+
+    def resume_fit(self) -> Progress:
+        """Do what `resume` does for a framework's trainer, of which an execution has one.
+
+        Raises:
+            FatalRuntimeError: the second time.
+        """
+        if self.execution in self._fitted:
+            raise FatalRuntimeError(
+                "a second training was begun with this trial, which keeps the state of one, and would take it for the "
+                "first, gone on with: train what goes before, such as a pretraining, by a Trainer without the trial, "
+                "or train all epochs by one"
+            )
+        self._fitted.add(self.execution)
+        return self.resume()
 
     def resume(self) -> Progress:
         """Give how far this execution has come in earlier attempts, and take in what it reported by then.

@@ -376,6 +376,8 @@ class Search:
                 # It cannot say so any more. Should something contradict what is known, the next attempt is told.
                 with suppress(RedefinedError):
                     self._handle(Grew(event.number, tuple(parameter for parameter, _ in event.found)))
+            # Whoever ends this process may end those beside it, too.
+            event = replace(event, blamed=event.blamed and not self._halt.terminated)
             event = self._loss(self._store.history()[event.number], event)
         written = self._store.record(event)
         if isinstance(event, Finished | Failed | Refused | Interrupted | Lost):

@@ -169,6 +169,12 @@ def check_hypermodel(hypermodel: Any) -> None:
             f"hypermodel is a model ({type(hypermodel).__name__}), all of whose hyperparameters are chosen; give the "
             "function that builds it, without calling it: RandomSearch(build_model, ...)"
         )
+    if _is_estimator(hypermodel):
+        name = getattr(hypermodel, "__name__", type(hypermodel).__name__)
+        raise FatalTypeError(
+            f"hypermodel is a scikit-learn estimator, {name}; give SklearnTuner a function of hp that returns one: "
+            f"lambda hp: {name}(...=hp.Float(...))"
+        )
     if inspect.isclass(hypermodel):
         raise FatalTypeError(
             f"hypermodel is the class {hypermodel.__name__}; give an instance: {hypermodel.__name__}()"
@@ -194,6 +200,11 @@ def check_hypermodel(hypermodel: Any) -> None:
             f"{getattr(hypermodel, '__name__', hypermodel)} is {kind}, which does not run when it is called; give a "
             "function that returns its score, such as lambda hp: asyncio.run(train(hp))"
         )
+
+
+def _is_estimator(thing: object) -> bool:
+    """Tell whether `thing` is an estimator of scikit-learn's kind, or a class of them."""
+    return callable(getattr(thing, "fit", None)) and callable(getattr(thing, "get_params", None))
 
 
 def _is_network(thing: object) -> bool:
@@ -439,6 +450,8 @@ def _refuse_unread(returned: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
         cure = "let the function find its data by itself: tuner.search()"
         if returned is None:
             cure = f"is `return model` missing at its end? If it trains by itself, {cure}"
+        elif _is_estimator(returned):
+            cure = "an estimator of scikit-learn's is tuned by SklearnTuner(oracle, function)"
         raise FatalValueError(
             f"search got {', '.join(given)} for the fit of a Keras model, and the function returned {returned!r} "
             f"and no model; {cure}"

@@ -63,7 +63,7 @@ def infer_direction(name: str) -> Direction:
     """Tell whether a metric is to be made small or large, where its name leaves no doubt.
 
     ``val_`` and ``weighted_`` prefixes and Keras' numbering (``auc_1``) are looked through, and the name
-    of an output before ``_loss`` or ``_accuracy`` is too.
+    of an output before ``_loss`` or ``_accuracy`` is too; scikit-learn's ``neg_`` makes a loss something to make large.
 
     Args:
         name: a metric's name as Keras or scikit-learn gives it.
@@ -79,6 +79,9 @@ def infer_direction(name: str) -> Direction:
         ('min', 'max', 'max')
     """
     core = re.sub(r"_\d+$", "", name.removeprefix("val_").removeprefix("weighted_"))
+    if core.startswith("neg_"):
+        # As scikit-learn turns losses round.
+        return "max"
     if core in _LARGER_IS_BETTER or core.endswith("_accuracy"):
         return "max"
     if core in _SMALLER_IS_BETTER or core.endswith("_loss"):

@@ -30,6 +30,9 @@ from choritsu.trials import Event, Failed, Finished, Interrupted, Lost, Refused,
 #: After so many seconds without a new one, seen at the second look, parameters are told of before there is any score.
 QUIET = 1.0
 
+#: How many characters of a traceback are kept.
+LONGEST = 20_000
+
 #: Trains one trial; what it returns has been told to the trial by then.
 Train: TypeAlias = Callable[[RunningTrial], None]
 Emit: TypeAlias = Callable[[Event], Answer]
@@ -195,7 +198,10 @@ def _attempt(
         left: Event = Interrupted(job.number, job.attempt, at=clock())
         if isinstance(error, SystemExit):
             # As if the process had died: who does so at every attempt is given up.
-            left = Lost(job.number, job.attempt, at=clock(), message=f"it called sys.exit({error.code!r})")
+            told = f"it called sys.exit({error.code!r})"
+            asked = hp.asked
+            found = tuple((one, asked[one.name]) for one in hp.space if one.name in asked and one.name not in job.given)
+            left = Lost(job.number, job.attempt, at=clock(), message=told, found=found)
         with contextlib.suppress(_UntoldError):
             emit(left)
         raise
@@ -213,7 +219,12 @@ def trace_of(error: BaseException) -> str:
     own, place = os.path.join(Path(__file__).parent, ""), error.__traceback__
     while place is not None and place.tb_frame.f_code.co_filename.startswith(own):
         place = place.tb_next
-    return "".join(traceback.format_exception(type(error), error, place or error.__traceback__)).rstrip()
+    text = "".join(traceback.format_exception(type(error), error, place or error.__traceback__)).rstrip()
+    left_out = len(text) - LONGEST
+    if left_out <= 0:
+        return text
+    # The beginning says where it was, the end what; a message may hold a whole array.
+    return f"{text[: LONGEST // 2]}\n... {left_out} characters left out ...\n{text[-LONGEST // 2 :]}"
 
 
 def describe(error: BaseException) -> str:

@@ -74,7 +74,7 @@ class TrialCallback(Callback):  # type: ignore[misc]  # Lightning is not checked
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Put back the model and the callbacks, before other callbacks begin."""
-        self._progress = self._trial.resume()
+        self._progress = self._trial.resume_fit()
         self._seen = {}
         if self._progress.state is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import re
@@ -208,7 +209,10 @@ def cross_validate(
     score = scoring.scorer()
     functions = {name: metric for name, metric in scoring.metrics.items() if not isinstance(metric, str)}
     scorers = {name: _scorer(metric, "metrics") for name, metric in scoring.metrics.items() if isinstance(metric, str)}
-    for fold, (train, test) in enumerate(map(_indices, scoring.splitter.split(x, y, groups))):
+    # A splitter that draws by chance draws the same for all trials, so that they are compared on the same folds.
+    seed_everything(derive(trial.search_seed, "folds"))
+    folds = [_indices(fold) for fold in copy.deepcopy(scoring.splitter).split(x, y, groups)]
+    for fold, (train, test) in enumerate(folds):
         trial.execution = fold
         seed_everything(trial.seed)
         estimator = built(build, trial.hyperparameters)
@@ -217,13 +221,14 @@ def cross_validate(
         x_test = rows(x, test)
         fitted = {} if weights is None else {"sample_weight": weights}
         estimator.fit(rows(x, train), y_train, **fitted)
-        judged = estimator.score if scoring.scoring is None else score
-        tested = {} if weights is None or not _takes_weights(judged) else {"sample_weight": rows(sample_weight, test)}
-        told = {SCORE: score(estimator, x_test, y_test, **tested)}
-        told |= {name: scorer(estimator, x_test, y_test) for name, scorer in scorers.items()}
+        weighing = None if weights is None else rows(sample_weight, test)
+        own = estimator.score if scoring.scoring is None else score
+        told = {SCORE: score(estimator, x_test, y_test, **_weighing(own, weighing))}
+        for name, scorer in scorers.items():
+            told[name] = scorer(estimator, x_test, y_test, **_weighing(scorer, weighing))
         if functions:
             predicted = estimator.predict(x_test)
-            told |= {name: metric(y_test, predicted) for name, metric in functions.items()}
+            told |= {name: by(y_test, predicted, **_weighing(by, weighing)) for name, by in functions.items()}
         trial.report(told)
         if trial.stopped:
             return
@@ -237,13 +242,14 @@ def _indices(parts: Any) -> tuple[Any, ...]:
     return tuple(np.flatnonzero(array) if array.dtype == bool else array for array in arrays)
 
 
-def _takes_weights(function: Any) -> bool:
-    """Tell whether a scorer has a place for sample weights."""
+def _weighing(function: Any, weights: Any) -> dict[str, Any]:
+    """Give a scorer's or metric's argument for sample weights, if there are any and it has a place for them."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return False
-    return any(item.name == "sample_weight" or item.kind is item.VAR_KEYWORD for item in parameters)
+        return {}
+    takes = any(item.name == "sample_weight" or item.kind is item.VAR_KEYWORD for item in parameters)
+    return {"sample_weight": weights} if takes and weights is not None else {}
 
 
 def built(build: Callable[[HyperParameters], Any], hp: HyperParameters) -> Any:

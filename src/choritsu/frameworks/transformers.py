@@ -61,7 +61,7 @@ def train(trainer: Any, trial: RunningTrial, **options: Any) -> TrainOutput:
     """
     if trainer.args.world_size > 1:
         raise ValueError(f"a trial trains in one process, and this Trainer in {trainer.args.world_size}")
-    callback = _Recorder(trial, trainer, trial.resume())
+    callback = _Recorder(trial, trainer, trial.resume_fit())
     trainer.add_callback(callback)
     try:
         return trainer.train(resume_from_checkpoint=callback.written(), **options)

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from choritsu import training
+from choritsu.chance import derive
 from choritsu.errors import ChangedSearchError, ObjectiveError
+from choritsu.frameworks.seeding import seed_everything
 from choritsu.frameworks.sklearn import SCORE, Scoring, check_lengths, cross_validate
 from choritsu.hyperparameters import HyperParameters
 from choritsu.oracles import Budgeted, Oracle, OracleSettings
@@ -75,12 +77,23 @@ class SklearnTuner(Tuner):
         if isinstance(made, Budgeted) and not self._trains_otherwise():
             raise ValueError(
                 f"{type(made).__name__} trains for some epochs and goes on later, and scikit-learn's estimators are "
-                "fitted in one go; take RandomSearchOracle, BayesianOptimizationOracle or GridSearchOracle, or count "
-                "trees or iterations by trial.epochs in a function of (hp, trial)"
+                "fitted in one go; take RandomSearchOracle, BayesianOptimizationOracle or GridSearchOracle, or give "
+                "ct.Hyperband or ct.ASHA a function of (hp, trial) that counts trees or iterations by trial.epochs"
             )
         self._scoring = Scoring.of(scoring, metrics, cv)
         self._data: tuple[Any, Any, Any] | None = None
         super().__init__(oracle, hypermodel, **kwargs)
+
+    def _look(self) -> Space | None:
+        """Refuse an objective that no fold will tell, before anything else."""
+        told = [SCORE, *self._scoring.metrics]
+        others = [part.name for part in self.objective.measured if part.name not in told]
+        if others and not self._trains_otherwise():
+            raise ObjectiveError(
+                f"SklearnTuner reports {', '.join(told)}, and not {', '.join(map(repr, others))}; write "
+                f"scoring={others[0]!r} and leave the objective out, or metrics=[{others[0]!r}]"
+            )
+        return super()._look()
 
     def _agree(self, asked: Space | None, accept_changes: bool) -> int:
         """Compare the scoring, too: scores of two kinds cannot be ranked together."""
@@ -162,5 +175,7 @@ class SklearnTuner(Tuner):
             )
         x, y, weights = self._data
         history = self._store.history()
+        # The same estimator each time, also where nobody gave it a seed.
+        seed_everything(derive(self.seed, "refit", int(trial.trial_id)))
         estimator = self.hypermodel_build(HyperParameters.of(history[int(trial.trial_id)].values, history.space))
         return estimator.fit(x, y) if weights is None else estimator.fit(x, y, sample_weight=weights)

@@ -140,7 +140,7 @@ LEAST_FACTOR = 0.05
 _TINY = 0.02
 #: A rate that is as small at all times is none worth the name. Rounding may make a little more of it.
 _NOTHING = 1e-5 * (1 + 1e-6)
-_FAR = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
+_FAR = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 300, 500, 1000, 3000, 10000)
 
 
 def asked(function: Any, points: Iterable[int], enough: float = FACTOR) -> list[Point]:
