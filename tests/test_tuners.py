@@ -1020,8 +1020,8 @@ def test_the_command_line_changes_nothing(tmp_path):
         connection.commit()
     before = place.read_bytes()
     runner = CliRunner()
-    for command in ("show", "best", "report", "export"):
-        result = runner.invoke(app, [command, str(place)], catch_exceptions=False)
+    for command in ("show", "best", "report", f"export -o {tmp_path / 'trials.csv'}"):
+        result = runner.invoke(app, [*command.split(), str(place)], catch_exceptions=False)
         assert result.exit_code == 0, result.output
     assert place.read_bytes() == before
     assert (tmp_path / "search" / "report.html").exists()
