@@ -1402,3 +1402,21 @@ def test_a_users_callback_may_raise_in_keras():
 
 def test_a_longer_plan_is_known_to_keras():
     assert seen(lambda: fit(kinds.CosineDecay(1e-3, 800)), horizon=800) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: schedules.LearningRateScheduler(optimizer(1e-3), lambda epoch: 0.9**epoch),
+        lambda: schedules.Rate.from_function(lambda epoch: 0.9**epoch).to_torch(optimizer(1e-3)),
+    ],
+    ids=["Keras' name", "a rate from a function"],
+)
+def test_a_factor_given_as_a_rate_is_noticed_without_a_guard(make):
+    with pytest.warns(ScheduleWarning, match=r"gives 1 at epoch 0, where the optimizer had 0.001"):
+        make()
+
+
+def test_rates_given_as_rates_are_not_accused_without_a_guard():
+    schedules.LearningRateScheduler(optimizer(1e-3), lambda epoch: 1e-2 * 0.9**epoch)
+    schedules.Rate.from_function(lambda epoch: 0.1 * 0.9**epoch).to_torch(optimizer(1e-3))

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+import choritsu as ct
 from choritsu import schedules
-from choritsu.errors import ScheduleError
+from choritsu.errors import FatalValueError, ScheduleError
 from choritsu.schedules.recording import Comparison, record
 from choritsu.schedules.recording.keras import KerasRecorder
 from choritsu.schedules.recording.torch import TorchRecorder
+from choritsu.trials import Status
 
 RATE = 1e-3 * schedules.linear(1.0, 0.0, steps=10)
 
@@ -260,3 +262,17 @@ def test_a_comparison_says_what_it_is():
     assert zero.largest == math.inf
     assert zero.first == 1
     assert Comparison("step", (0.0,), (0.0,), (0,), 1e-6).equal
+
+
+def test_a_tuned_rate_that_lacks_its_horizon_ends_the_search_at_once(tmp_path):
+    """Constant rates would do without, and would be all that is tried."""
+
+    def train(hp, trial):
+        rate = hp.LearningRate("rate", 1e-3, 1e-1, shapes=["constant", "cosine"])
+        rate.to_torch(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1))
+        return 0.1
+
+    tuner = ct.RandomSearch(train, max_trials=20, seed=0, directory=tmp_path)
+    with pytest.raises(FatalValueError, match=r"to_torch\(optimizer, horizon=...\)"):
+        tuner.search(verbose=0)
+    assert [trial.status for trial in tuner.history][-1] is Status.FAILED

@@ -334,14 +334,17 @@ def _values(
         found = _multiplied(list(dict.fromkeys(functions)), max(_bases(optimizer)), name)
     else:
         found = _scaled(scheduler, functions, relative, name, horizon)
-        if found is None and scheduler.last_epoch == 0 and before is not None:
-            found = _set(functions, relative, name, optimizer, before)
+        if found is None and scheduler.last_epoch == 0:
+            # What the rates were before a scheduler was made, it has written down itself.
+            found = _set(functions, relative, name, optimizer, _bases(optimizer) if before is None else before.rates)
     if found is not None:
         yield found
 
 
-def _set(functions: list[Any], relative: list[bool], name: str, optimizer: Any, before: _Before) -> Suspicion | None:
-    kind, compiled = type(optimizer).__name__, max(before.rates)
+def _set(
+    functions: list[Any], relative: list[bool], name: str, optimizer: Any, before: list[float]
+) -> Suspicion | None:
+    kind, compiled = type(optimizer).__name__, max(before)
     firsts = {
         shape: now for shape, scales, now in zip(functions, relative, _rates(optimizer), strict=True) if not scales
     }
