@@ -21,8 +21,8 @@ from choritsu.errors import RedefinedError, StoreError, TooManyFailuresError
 from choritsu.executors import Executor
 from choritsu.following import Following
 from choritsu.halting import Halt, leaving
+from choritsu.jobs import Job
 from choritsu.oracles import Budgeted, Oracle, Stopper, is_drawn_by_name
-from choritsu.running import Job
 from choritsu.space import Space, combination
 from choritsu.stores import Lease, Store
 from choritsu.trials import (

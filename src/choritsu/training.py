@@ -16,7 +16,8 @@ from choritsu.folds import CrossValidation, take
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hypermodel import HyperModel
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import WEIGHTS, PausedError, RunningTrial
+from choritsu.jobs import WEIGHTS
+from choritsu.running import PausedError, RunningTrial
 from choritsu.schedules.guarding import guard
 from choritsu.space import Parameter
 from choritsu.trials import Objective

@@ -10,7 +10,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import WEIGHTS, RunningTrial
+from choritsu.jobs import WEIGHTS
+from choritsu.running import RunningTrial
 from choritsu.space import Space
 from choritsu.stores import Identity, Store
 from choritsu.trials import History, Objective, Report, Status, Trial

@@ -23,7 +23,8 @@ from choritsu.errors import (
 )
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import Job, PausedError, RunningTrial
+from choritsu.jobs import Job
+from choritsu.running import PausedError, RunningTrial
 from choritsu.space import Parameter, drawn
 from choritsu.trials import Event, Failed, Finished, Interrupted, Lost, Refused, result_of
 

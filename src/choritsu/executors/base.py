@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from choritsu.decisions import Answer
-from choritsu.running import Job
+from choritsu.jobs import Job
 from choritsu.trials import Event
 
 #: Takes an event the moment it happens, and answers whether its trial may go on.

@@ -7,7 +7,7 @@ from collections import deque
 
 from choritsu.executors.base import Handle
 from choritsu.halting import wake
-from choritsu.running import Job
+from choritsu.jobs import Job
 from choritsu.work import Perform
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import cloudpickle
 
 from choritsu.decisions import Answer
-from choritsu.running import Job
+from choritsu.jobs import Job
 from choritsu.space import Parameter
 from choritsu.trials import Event
 

@@ -33,7 +33,7 @@ from choritsu.executors.messages import (
 )
 from choritsu.executors.parcel import Parcel
 from choritsu.executors.places import Place, own_cores, places, visible_gpus
-from choritsu.running import Job
+from choritsu.jobs import Job
 from choritsu.space import Parameter
 from choritsu.trials import Failed, Finished, Interrupted, Lost, Outcome, Refused
 from choritsu.work import Perform

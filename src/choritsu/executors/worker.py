@@ -40,7 +40,7 @@ from choritsu.executors.messages import (
 from choritsu.executors.parcel import opened
 from choritsu.frameworks.memory import tidied
 from choritsu.halting import wake
-from choritsu.running import Job
+from choritsu.jobs import Job
 from choritsu.space import Parameter
 from choritsu.trials import Event
 from choritsu.work import Perform, trace_of

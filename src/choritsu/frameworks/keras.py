@@ -18,7 +18,8 @@ from choritsu.errors import FailedTrialError, FatalTypeError, FatalValueError, R
 from choritsu.frameworks.keras_state import Resumption, caller_list
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
-from choritsu.running import BUILD, WEIGHTS, RunningTrial, as_number
+from choritsu.jobs import BUILD, WEIGHTS
+from choritsu.running import RunningTrial, as_number
 from choritsu.schedules.keras import rate_in_use
 from choritsu.trials import RATE, Objective, missing, result_of
 

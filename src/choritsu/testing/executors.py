@@ -24,7 +24,7 @@ import pytest
 
 from choritsu.decisions import Answer, Continue, Stop
 from choritsu.executors import Executor
-from choritsu.running import Job
+from choritsu.jobs import Job
 from choritsu.space import Int
 from choritsu.trials import (
     Event,

@@ -28,8 +28,8 @@ import pytest
 from choritsu.chance import unit
 from choritsu.decisions import Decision, Done, Promote, Start, Wait
 from choritsu.errors import FailedTrialError, RedrawTrialError
+from choritsu.jobs import Job
 from choritsu.oracles import Budgeted, Oracle
-from choritsu.running import Job
 from choritsu.space import Boolean, Choice, Condition, Fixed, Float, Int, Parameter, Space, canonical
 from choritsu.stores import MemoryStore
 from choritsu.testing.virtual import Happening, Simulate, curves, run_search

@@ -32,8 +32,9 @@ from choritsu.decisions import Answer, Continue, Pause, Stop
 from choritsu.errors import ObjectiveError, RedrawTrialError
 from choritsu.executors import Handle
 from choritsu.hyperparameters import HyperParameters
+from choritsu.jobs import Job
 from choritsu.oracles import Oracle, Stopper
-from choritsu.running import Job, RunningTrial, as_number
+from choritsu.running import RunningTrial, as_number
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Space
 from choritsu.stores import Identity, MemoryStore, Store

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,12 +29,13 @@ from choritsu.frameworks.memory import tidied
 from choritsu.halting import Halt
 from choritsu.hypermodel import as_hypermodel
 from choritsu.hyperparameters import HyperParameters
+from choritsu.jobs import BEST
 from choritsu.mirrors import Mirror
 from choritsu.oracles import Budgeted, Oracle, OracleSettings, Precedents, Stopper, settings_for
-from choritsu.running import BEST, RunningTrial
+from choritsu.running import RunningTrial
 from choritsu.search import Clock, Plan, Search
 from choritsu.space import Parameter, Space, plain
-from choritsu.stores import Identity, Store, load_checkpoint, open_store, read_store, remove_store
+from choritsu.stores import Identity, Store, load_checkpoint, open_store
 from choritsu.training import Repeats
 from choritsu.trials import (
     Event,
@@ -52,10 +51,10 @@ from choritsu.trials import (
 from choritsu.tuners.agreement import doubts, is_to_redefine, misnamed, other_executions, redefined
 from choritsu.tuners.checks import check_budgets, check_limits, check_overrides, check_words, ignored, keywords
 from choritsu.tuners.looking import look_around
+from choritsu.tuners.opening import check_alone, opened, project_place
 from choritsu.tuners.pruning import prune
 from choritsu.views import OracleView, TrialView, summarize
 from choritsu.work import Perform, describe, perform, trace_of
-from choritsu.workers import is_gone, is_mine, process_of
 
 if TYPE_CHECKING:
     from choritsu.frameworks.keras import Compile
@@ -193,10 +192,10 @@ class Tuner(Translating):
         if store is not None and overwrite:
             raise ValueError("overwrite=True deletes search.db; with store=..., empty the store yourself")
         if store is not None:
-            self._check_alone(store)
+            check_alone(store, Path(self.project_dir))
         # First, so that a script that cannot even be begun deletes nothing.
         asked = self._look()
-        self._store = store if store is not None else self._opened(overwrite)
+        self._store = store if store is not None else opened(Path(self.project_dir), Clock().now(), overwrite=overwrite)
         self._on_disk = store is None
         self._accepts_changes = accept_changes
         self.seed = self._agree(asked, accept_changes)
@@ -238,44 +237,6 @@ class Tuner(Translating):
         return OracleView(self._store, self.objective, self._settings.max_trials, lambda: self._running)
 
     # -- setting up --------------------------------------------------------------------------------
-
-    def _opened(self, overwrite: bool) -> Store:
-        directory = Path(self.project_dir)
-        if overwrite and directory.exists():
-            self._check_idle(directory)
-            remove_store(directory)
-            shutil.rmtree(directory / "trials", ignore_errors=True)
-        return open_store(directory)
-
-    def _check_alone(self, store: Store) -> None:
-        """Refuse another store than that of the search which lies in the directory, whose files would be deleted."""
-        try:
-            lies = read_store(Path(self.project_dir)).identity()
-        except StoreError:
-            return
-        given = store.identity()
-        if lies is not None and (given is None or (given.seed, given.created) != (lies.seed, lies.created)):
-            raise StoreError(
-                f"another search lies in {self.project_dir}, and its trials' files would be taken for those of the "
-                "store given as store=...; give another project_name"
-            )
-
-    @staticmethod
-    def _check_idle(directory: Path) -> None:
-        """Refuse to delete a search that somebody is running."""
-        try:
-            with closing(open_store(directory, create=False)) as store:
-                leases = store.leases().values()
-        except StoreError:
-            # There is none, or none that anybody could run.
-            return
-        now = Clock().now()
-        for lease in leases:
-            if lease.until > now and not is_gone(lease.worker) and not is_mine(lease.worker):
-                raise StoreError(
-                    f"the search in {directory} is running in process {process_of(lease.worker)}, and overwrite=True "
-                    "would delete it there; stop that one first, or give another project_name"
-                )
 
     def _agree(self, asked: Space | None, accept_changes: bool) -> int:
         """Compare the script with the stored search, write down what is new, and give the seed."""
@@ -842,11 +803,6 @@ class Tuner(Translating):
     def _promotable(self, history: History) -> frozenset[int]:
         oracle = self._settings.make(self.seed)
         return oracle.promotable(history) if isinstance(oracle, Budgeted) else frozenset()
-
-
-def project_place(directory: str | os.PathLike[str] | None, project_name: str | None) -> Path:
-    """Give the directory of a search's own."""
-    return Path(directory or ".") / (project_name or "untitled_project")
 
 
 def _warn(told: Iterable[str]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from choritsu.jobs import BEST, BUILD, WEIGHTS
 from choritsu.racing import RACED
-from choritsu.running import BEST, BUILD, WEIGHTS
 from choritsu.trials import History, Status
 
 #: Of so many best trials it is kept that their trainings have ended, for those that are trained once more.

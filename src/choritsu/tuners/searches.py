@@ -18,7 +18,8 @@ from choritsu.oracles import (
     QuasiRandomSearchOracle,
     RandomSearchOracle,
 )
-from choritsu.tuners.base import Tuner, project_place
+from choritsu.tuners.base import Tuner
+from choritsu.tuners.opening import project_place
 
 
 class RandomSearch(Tuner):
