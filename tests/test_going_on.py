@@ -27,8 +27,8 @@ from choritsu.decisions import Done, Promote, Start
 from choritsu.errors import CheckpointError, FatalRuntimeError, FatalTypeError
 from choritsu.schedules import cosine, share
 from choritsu.states import Keeper, Progress
-from choritsu.stores import load_checkpoint, open_store, packed, save_checkpoint
-from choritsu.trials import Report, Status
+from choritsu.stores import MemoryStore, load_checkpoint, open_store, packed, save_checkpoint
+from choritsu.trials import Report, Reported, Status
 
 EPOCHS = 6
 
@@ -1067,3 +1067,66 @@ def test_a_message_that_holds_a_whole_array_is_cut_short(tmp_path):
     assert trace.startswith("Traceback")
     assert trace.endswith("is the end")
     assert "characters left out" in trace
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_trial_that_takes_too_long_fails_in_the_middle_of_what_it_does(tmp_path, workers):
+    def train(hp):
+        x = hp.Int("x", 0, 3)
+        if x == 1:
+            time.sleep(100)
+        if x == 2:
+            subprocess.run(["sleep", "100"], check=True)
+        return float(x)
+
+    tuner = ct.GridSearch(train, directory=tmp_path)
+    begun = time.monotonic()
+    tuner.search(verbose=0, workers=workers, trial_time_limit=1.5)
+    assert time.monotonic() - begun < 20
+    assert [trial.status.value for trial in tuner.history] == ["COMPLETED", "FAILED", "FAILED", "COMPLETED"]
+    assert {trial.message for trial in tuner.history.having(Status.FAILED)} == {
+        "it took longer than the trial_time_limit of 1.5 seconds"
+    }
+
+
+def test_a_trial_in_a_thread_that_takes_too_long_fails_when_it_reports(tmp_path):
+    epochs = []
+
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        for epoch in trial.epochs(100):
+            epochs.append(epoch)
+            time.sleep(0.3)
+            trial.report(loss=1.0)
+
+    tuner = tuned(tmp_path, train, max_trials=1)
+    searching = threading.Thread(target=tuner.search, kwargs={"verbose": 0, "trial_time_limit": 1.0})
+    searching.start()
+    searching.join()
+    assert len(epochs) in (3, 4)
+    assert tuner.history[0].status is Status.FAILED
+    assert len(tuner._store.reports()[0]) == len(epochs)
+
+
+def test_what_a_trial_tells_is_written_to_its_end_though_its_time_is_up(tmp_path):
+    """The alarm rings while the store writes."""
+    store = MemoryStore()
+
+    class Slow:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def record(self, event):
+            if isinstance(event, Reported):
+                time.sleep(0.5)
+            return store.record(event)
+
+    def train(hp, trial):
+        hp.Float("x", 0, 1)
+        trial.report(loss=1.0)
+        raise AssertionError("its time is up")
+
+    tuner = ct.RandomSearch(train, "loss", max_trials=1, directory=tmp_path, store=Slow())
+    tuner.search(verbose=0, trial_time_limit=0.2)
+    assert tuner.history[0].message == "it took longer than the trial_time_limit of 0.2 seconds"
+    assert len(store.reports()[0]) == 1

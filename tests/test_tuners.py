@@ -997,8 +997,9 @@ def test_a_hook_is_not_told_of_what_another_process_has_taken(tmp_path):
 
 @pytest.mark.parametrize("limit", [0, -1, True, "60", math.nan])
 def test_a_time_limit_that_is_none_is_refused(tmp_path, limit):
-    with pytest.raises(ValueError, match="time_limit is a number of seconds above 0"):
-        tuned(tmp_path).search(time_limit=limit, verbose=0)
+    for name in ("time_limit", "trial_time_limit"):
+        with pytest.raises(ValueError, match=f"^{name} is a number of seconds above 0"):
+            tuned(tmp_path).search(**{name: limit}, verbose=0)
 
 
 def test_an_endless_time_limit_is_none(tmp_path):

@@ -38,6 +38,7 @@ class Job:
         until: after how many epochs, counted from the trial's beginning, it pauses; None for never.
         horizon: how many epochs its schedules are made for; None where the training itself says it.
         executions: how often the trial is to have been trained in all; None for as often as all.
+        seconds: how long the attempt may take before it fails; None for as long as it likes.
         apart: whether it runs in a process of its own, of which any thread may tell events.
         by_name: whether what others try is the same, however many of this one's parameters they know.
     """
@@ -58,5 +59,6 @@ class Job:
     until: int | None = None
     horizon: int | None = None
     executions: int | None = None
+    seconds: float | None = None
     apart: bool = False
     by_name: bool = False

@@ -89,6 +89,7 @@ class Plan:
         max_epochs_total: how many epochs are trained in all, earlier runs included; None for no limit.
         patience: after this many trials in a row that were no better than the best before them, the search ends.
         repeats: whether trials that may be the best are trained more than once.
+        trial_time_limit: after how many seconds an attempt of a trial fails; None for no limit.
     """
 
     oracle: Oracle
@@ -107,6 +108,7 @@ class Plan:
     max_epochs_total: int | None = None
     patience: int | None = None
     repeats: bool = False
+    trial_time_limit: float | None = None
 
     def trial_directory(self, number: int) -> Path:
         """Give the place of a trial's own files."""
@@ -366,6 +368,7 @@ class Search:
                 until=claim.until,
                 horizon=self._plan.horizon(claim.until),
                 executions=claim.executions,
+                seconds=self._plan.trial_time_limit,
                 by_name=is_drawn_by_name(self._plan.oracle),
             )
         )

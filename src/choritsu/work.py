@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from choritsu.errors import (
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
 from choritsu.jobs import Job
+from choritsu.limits import Limit
 from choritsu.running import PausedError, RunningTrial
 from choritsu.space import Parameter, drawn
 from choritsu.trials import Event, Failed, Finished, Interrupted, Lost, Refused, result_of
@@ -153,7 +155,13 @@ def _attempt(
         tune_new_entries=job.tune_new_entries,
         allow_new_entries=job.allow_new_entries,
     )
-    trial = RunningTrial(job, hp, emit, clock, seed_everything)
+    limit = Limit(job.seconds, time.monotonic)
+
+    def told(event: Event) -> Answer:
+        with limit.telling():
+            return emit(event)
+
+    trial = RunningTrial(job, hp, told, clock, seed_everything)
 
     def failed(error: BaseException, *, final: bool, trace: bool = True) -> None:
         text = trace_of(error) if trace else ""
@@ -166,7 +174,8 @@ def _attempt(
             hp.ask(parameter)
         with _telling_early(trial) if job.apart and job.by_name and not len(job.known) else contextlib.nullcontext():
             try:
-                train(trial)
+                with limit:
+                    train(trial)
             finally:
                 trial.leave()
         trial.announce()
@@ -199,10 +208,10 @@ def _attempt(
         left: Event = Interrupted(job.number, job.attempt, at=clock())
         if isinstance(error, SystemExit):
             # As if the process had died: who does so at every attempt is given up.
-            told = f"it called sys.exit({error.code!r})"
+            how = f"it called sys.exit({error.code!r})"
             asked = hp.asked
             found = tuple((one, asked[one.name]) for one in hp.space if one.name in asked and one.name not in job.given)
-            left = Lost(job.number, job.attempt, at=clock(), message=told, found=found)
+            left = Lost(job.number, job.attempt, at=clock(), message=how, found=found)
         with contextlib.suppress(_UntoldError):
             emit(left)
         raise

@@ -371,6 +371,7 @@ class Tuner(Translating):
         self,
         *fit_args: Any,
         time_limit: float | None = None,
+        trial_time_limit: float | None = None,
         max_epochs_total: int | None = None,
         patience: int | None = None,
         workers: int = 1,
@@ -385,6 +386,8 @@ class Tuner(Translating):
 
         Args:
             time_limit: after how many seconds to leave, in the middle of a trial if need be; its state is kept.
+            trial_time_limit: after how many seconds, since it was last taken up, a trial fails: whatever it does, but
+                in native code that does not return; on Windows and in threads, when it reports.
             max_epochs_total: how many epochs are trained in all, earlier runs included.
             patience: leave after this many trials in a row that were no better than the best before them.
             workers: how many trials run at once, each in a process of its own; with 1, in this process. Hooks
@@ -409,13 +412,20 @@ class Tuner(Translating):
         training.check_data(fit_args, fit_kwargs, self.objective, self._repeats, keras_fit=self._fits_with_keras())
         if not isinstance(mirror, Mirror | None):
             raise TypeError(f'mirror must be such as OptunaMirror("sqlite:///study.db", "name"), got {mirror!r}')
-        check_budgets(time_limit=time_limit, max_epochs_total=max_epochs_total, patience=patience)
-        plan = replace(self._plan(), max_epochs_total=max_epochs_total, patience=patience)
-        budgets = plan.oracle.max_epochs if isinstance(plan.oracle, Budgeted) else None
+        check_budgets(
+            time_limit=time_limit,
+            trial_time_limit=trial_time_limit,
+            max_epochs_total=max_epochs_total,
+            patience=patience,
+        )
+        plan = replace(
+            self._plan(), max_epochs_total=max_epochs_total, patience=patience, trial_time_limit=trial_time_limit
+        )
+        longest = plan.oracle.max_epochs if isinstance(plan.oracle, Budgeted) else None
         notes = [*self._notes, *self._surroundings()]
-        if budgets and "epochs" in fit_kwargs:
+        if longest and "epochs" in fit_kwargs:
             notes.append(f"epochs={fit_kwargs['epochs']} does not count, since {self._settings.name} gives the epochs")
-        if patience is not None and budgets:
+        if patience is not None and longest:
             raise ValueError(
                 f"patience={patience} counts whole trainings, and {self._settings.name} cuts most of them short; "
                 "limit it by time_limit or max_epochs_total"
@@ -429,8 +439,8 @@ class Tuner(Translating):
             max_trials=self._settings.max_trials,
             executions=len(self._repeats),
             notes=notes,
-            epochs=budgets or fit_kwargs.get("epochs"),
-            scope=f"{self._settings.name} up to epoch {budgets}" if budgets else "",
+            epochs=longest or fit_kwargs.get("epochs"),
+            scope=f"{self._settings.name} up to epoch {longest}" if longest else "",
         )
 
         identity = self._store.identity()

@@ -104,11 +104,12 @@ def keywords(function: Callable[..., Any]) -> list[str]:
     return [item.name for item in parameters if item.kind is item.KEYWORD_ONLY]
 
 
-def check_budgets(*, time_limit: Any, max_epochs_total: Any, patience: Any) -> None:
+def check_budgets(*, time_limit: Any, trial_time_limit: Any, max_epochs_total: Any, patience: Any) -> None:
     """Refuse budgets that make no sense."""
-    is_number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
-    if time_limit is not None and not (is_number and time_limit > 0):
-        raise ValueError(f"time_limit is a number of seconds above 0, got {time_limit!r}")
+    for name, seconds in (("time_limit", time_limit), ("trial_time_limit", trial_time_limit)):
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if seconds is not None and not (is_number and seconds > 0):
+            raise ValueError(f"{name} is a number of seconds above 0, got {seconds!r}")
     for name, value in (("max_epochs_total", max_epochs_total), ("patience", patience)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
