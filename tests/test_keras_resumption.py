@@ -117,7 +117,7 @@ def plain(hp):
 
 def planned(hp):
     return network(
-        (hp.Float("rate", 1e-3, 1e-2) * cosine(1.0, 0.0, steps=share(1.0)).warmup(steps=share(0.2))).to_keras()
+        (hp.Float("rate", 1e-3, 1e-2) * cosine(1.0, 0.0, steps=share(0.8)).warmup(steps=share(0.2))).to_keras()
     )
 
 
@@ -332,7 +332,7 @@ def test_a_promoted_trial_goes_on_along_the_same_curve(case, search, eager, monk
     assert weights(promoted) == weights(whole)
     assert begun.epochs == list(range(EPOCHS))
     if case == "planned":
-        curve = (0.01 * cosine(1.0, 0.0, steps=share(1.0)).warmup(steps=share(0.2))).bind(horizon=STEPS * EPOCHS)
+        curve = (0.01 * cosine(1.0, 0.0, steps=share(0.8)).warmup(steps=share(0.2))).bind(horizon=STEPS * EPOCHS)
         rates = [metrics[RATE] for _, _, metrics in told(promoted)[0][3]]
         assert rates == pytest.approx([curve(STEPS * epoch + STEPS - 1) for epoch in range(EPOCHS)], rel=1e-6)
 
@@ -340,7 +340,7 @@ def test_a_promoted_trial_goes_on_along_the_same_curve(case, search, eager, monk
 def test_a_schedule_that_is_stretched_to_each_rung(search, eager):
     tuner = search("planned", oracle=Rungs(horizon="rung", rungs=(2, EPOCHS)))
     rates = [metrics[RATE] for _, _, metrics in told(tuner)[0][3]]
-    curve = 0.01 * cosine(1.0, 0.0, steps=share(1.0)).warmup(steps=share(0.2))
+    curve = 0.01 * cosine(1.0, 0.0, steps=share(0.8)).warmup(steps=share(0.2))
     horizons = [2, 2, *[EPOCHS] * (EPOCHS - 2)]
     declared = [curve.bind(horizon=STEPS * until)(STEPS * epoch + STEPS - 1) for epoch, until in enumerate(horizons)]
     assert rates == pytest.approx(declared, rel=1e-6)
