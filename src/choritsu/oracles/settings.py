@@ -79,14 +79,14 @@ def RandomSearchOracle(
     return OracleSettings(
         "RandomSearch",
         Random,
-        objective,
-        max_trials,
-        seed,
-        hyperparameters,
-        allow_new_entries,
-        tune_new_entries,
-        max_retries_per_trial,
-        max_consecutive_failed_trials,
+        objective=objective,
+        max_trials=max_trials,
+        seed=seed,
+        hyperparameters=hyperparameters,
+        allow_new_entries=allow_new_entries,
+        tune_new_entries=tune_new_entries,
+        max_retries_per_trial=max_retries_per_trial,
+        max_consecutive_failed_trials=max_consecutive_failed_trials,
     )
 
 
@@ -109,14 +109,14 @@ def GridSearchOracle(
     return OracleSettings(
         "GridSearch",
         lambda seed: Grid(),  # noqa: ARG005  # a grid leaves nothing to chance
-        objective,
-        max_trials,
-        seed,
-        hyperparameters,
-        allow_new_entries,
-        tune_new_entries,
-        max_retries_per_trial,
-        max_consecutive_failed_trials,
+        objective=objective,
+        max_trials=max_trials,
+        seed=seed,
+        hyperparameters=hyperparameters,
+        allow_new_entries=allow_new_entries,
+        tune_new_entries=tune_new_entries,
+        max_retries_per_trial=max_retries_per_trial,
+        max_consecutive_failed_trials=max_consecutive_failed_trials,
     )
 
 
@@ -139,14 +139,14 @@ def QuasiRandomSearchOracle(
     return OracleSettings(
         "QuasiRandomSearch",
         QuasiRandom,
-        objective,
-        max_trials,
-        seed,
-        hyperparameters,
-        allow_new_entries,
-        tune_new_entries,
-        max_retries_per_trial,
-        max_consecutive_failed_trials,
+        objective=objective,
+        max_trials=max_trials,
+        seed=seed,
+        hyperparameters=hyperparameters,
+        allow_new_entries=allow_new_entries,
+        tune_new_entries=tune_new_entries,
+        max_retries_per_trial=max_retries_per_trial,
+        max_consecutive_failed_trials=max_consecutive_failed_trials,
     )
 
 
@@ -179,15 +179,15 @@ def BayesianOptimizationOracle(
     return OracleSettings(
         "BayesianOptimization",
         lambda seed: replace(bayesian, seed=seed),
-        objective,
-        max_trials,
-        seed,
-        hyperparameters,
-        allow_new_entries,
-        tune_new_entries,
-        max_retries_per_trial,
-        max_consecutive_failed_trials,
-        precedents,
+        objective=objective,
+        max_trials=max_trials,
+        seed=seed,
+        hyperparameters=hyperparameters,
+        allow_new_entries=allow_new_entries,
+        tune_new_entries=tune_new_entries,
+        max_retries_per_trial=max_retries_per_trial,
+        max_consecutive_failed_trials=max_consecutive_failed_trials,
+        precedents=precedents,
     )
 
 
@@ -216,14 +216,14 @@ def HyperbandOracle(
     return OracleSettings(
         "Hyperband",
         lambda seed: replace(hyperband, seed=seed, oracle=_seeded(oracle, seed)),
-        objective,
-        None,
-        seed,
-        hyperparameters,
-        allow_new_entries,
-        tune_new_entries,
-        max_retries_per_trial,
-        max_consecutive_failed_trials,
+        objective=objective,
+        max_trials=None,
+        seed=seed,
+        hyperparameters=hyperparameters,
+        allow_new_entries=allow_new_entries,
+        tune_new_entries=tune_new_entries,
+        max_retries_per_trial=max_retries_per_trial,
+        max_consecutive_failed_trials=max_consecutive_failed_trials,
     )
 
 
@@ -254,14 +254,14 @@ def ASHAOracle(
     return OracleSettings(
         "ASHA",
         lambda seed: replace(asha, seed=seed, oracle=_seeded(oracle, seed)),
-        objective,
-        max_trials,
-        seed,
-        hyperparameters,
-        allow_new_entries,
-        tune_new_entries,
-        max_retries_per_trial,
-        max_consecutive_failed_trials,
+        objective=objective,
+        max_trials=max_trials,
+        seed=seed,
+        hyperparameters=hyperparameters,
+        allow_new_entries=allow_new_entries,
+        tune_new_entries=tune_new_entries,
+        max_retries_per_trial=max_retries_per_trial,
+        max_consecutive_failed_trials=max_consecutive_failed_trials,
     )
 
 
