@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from choritsu.decisions import Decision, Done, Fill, Promote, Start, Wait
-from choritsu.oracles.base import Horizon, Oracle, is_drawn_by_name
-from choritsu.oracles.hyperband import check_budgets, placed, ranking_by, reached, standings_of
-from choritsu.oracles.random import Random
+from choritsu.decisions import Decision, Done, Promote, Start, Wait
+from choritsu.oracles.base import Horizon, Oracle
+from choritsu.oracles.rungs import Drawing, check_budgets, placed, ranking_by, reached, standings_of
 from choritsu.trials import History, Status
 
 
 @dataclass(frozen=True)
-class ASHA:
+class ASHA(Drawing):
     """Lets a trial go on as soon as it is among the best of those that have come as far, else begins a new one.
 
     No worker ever waits for others. Of the trials that have reached a budget, the best one in `factor`, rounded down,
@@ -75,21 +74,11 @@ class ASHA:
             epochs *= self.factor
         return (*budgets, self.max_epochs)
 
-    @property
-    def fill(self) -> Fill:
-        """Where values come from that only the running function asks for: as the drawing oracle has it."""
-        return self._draws.fill
-
-    @property
-    def by_name(self) -> bool:
-        """Whether values do not depend on what is known of the space: as the drawing oracle has it."""
-        return is_drawn_by_name(self._draws)
-
     def suggest(self, history: History, number: int) -> Decision:
         """Let a trial of the highest rung that has one go on, else begin a new one."""
         for promotion in self._promotions(history, last=False):
             return promotion
-        drawn = Done("no further trial may begin") if history.is_full else self._draws.suggest(history, number)
+        drawn = self.drawn(history, number)
         if isinstance(drawn, Start):
             return Start(drawn.values, self.budgets[0])
         if isinstance(drawn, Done):
@@ -109,13 +98,9 @@ class ASHA:
             if reached(trial) < more
         )
 
-    @property
-    def _draws(self) -> Oracle:
-        return Random(self.seed) if self.oracle is None else self.oracle
-
     def _promotions(self, history: History, *, last: bool) -> Iterator[Promote]:
         standings = standings_of(history.objective, placed(history), self.budgets)
-        ranking = ranking_by(self._draws, history)
+        ranking = ranking_by(self.draws, history)
         for epochs, more in reversed(list(pairwise(self.budgets))):
             here = standings[epochs]
             ended = here.entered - here.running

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from choritsu.decisions import Decision, Done, Fill, Promote, Start, Wait
-from choritsu.oracles.base import Budgeted, Forecasting, Horizon, Oracle, is_drawn_by_name
-from choritsu.oracles.random import Random
+from choritsu.decisions import Decision, Done, Promote, Start, Wait
+from choritsu.oracles.base import Forecasting, Horizon, Oracle
+from choritsu.oracles.rungs import (
+    Drawing,
+    Ranking,
+    Standing,
+    check_budgets,
+    first_budget,
+    is_unsettled,
+    is_whole,
+    placed,
+    ranking_by,
+    reached,
+    standings_of,
+)
 from choritsu.trials import History, Objective, Status, Trial
 
 #: The rungs of a bracket, lowest first: how many trials reach each, and the epoch to which they are trained there.
 Bracket: TypeAlias = tuple[tuple[int, int], ...]
 
-#: Puts those trials first that are to go on first.
-Ranking: TypeAlias = Callable[[Sequence[Trial]], Sequence[Trial]]
-
 
 @dataclass(frozen=True)
-class Hyperband:
+class Hyperband(Drawing):
     """Trains many trials a little, the best of them longer, and the best of those to the end.
 
     The brackets are Keras Tuner's, the one that begins with the most trials first. Of each rung one in `factor`
@@ -70,7 +77,7 @@ class Hyperband:
     def __post_init__(self) -> None:
         check_budgets(self, max_epochs=1, factor=2)
         times = self.hyperband_iterations
-        if not (times is None or times == math.inf or (_is_whole(times) and times >= 1)):
+        if not (times is None or times == math.inf or (is_whole(times) and times >= 1)):
             raise ValueError(
                 f"hyperband_iterations must be an integer of at least 1, or None for without end, got {times!r}"
             )
@@ -91,24 +98,14 @@ class Hyperband:
             for bracket in range(depth, -1, -1)
         )
 
-    @property
-    def fill(self) -> Fill:
-        """Where values come from that only the running function asks for: as the drawing oracle has it."""
-        return self._draws.fill
-
-    @property
-    def by_name(self) -> bool:
-        """Whether values do not depend on what is known of the space: as the drawing oracle has it."""
-        return is_drawn_by_name(self._draws)
-
     def suggest(self, history: History, number: int) -> Decision:
         """Begin a trial of the first bracket that is not full, or let the best of one go on."""
         drawn: Decision | None = None
-        ranking = ranking_by(self._draws, history)
+        ranking = ranking_by(self.draws, history)
         for race in self._races(history):
             to_come = race.vacant
             if to_come:
-                drawn = drawn or self._drawn(history, number)
+                drawn = drawn or self.drawn(history, number)
                 if isinstance(drawn, Start):
                     return Start(drawn.values, race.bracket[0][1])
                 if isinstance(drawn, Done) and not _discovering(history):
@@ -123,19 +120,10 @@ class Hyperband:
             f"factor={self.factor}, hyperband_iterations={self.hyperband_iterations})"
         )
 
-    def _drawn(self, history: History, number: int) -> Decision:
-        if history.is_full:
-            return Done("no further trial may begin")
-        return self._draws.suggest(history, number)
-
     def promotable(self, history: History) -> frozenset[int]:
         """Give the numbers of the paused trials that may yet go on; the state of all others can be deleted."""
-        foretold = isinstance(self._draws, Forecasting)
+        foretold = isinstance(self.draws, Forecasting)
         return frozenset(number for race in self._races(history) for number in race.promotable(foretold=foretold))
-
-    @property
-    def _draws(self) -> Oracle:
-        return Random(self.seed) if self.oracle is None else self.oracle
 
     def _races(self, history: History) -> Iterator[_Race]:
         """Yield each bracket of each iteration that has begun, and of the one after, with its trials."""
@@ -200,109 +188,9 @@ class _Race:
         return standings_of(self.objective, self.trials, [epochs for _, epochs in self.bracket])
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How trials stand at one budget.
-
-    Args:
-        ranked: those with a finite score there, best first; the older of two equal ones comes first.
-        entered: how many were given the budget.
-        running: how many of them are still on their way.
-    """
-
-    ranked: Sequence[Trial]
-    entered: int
-    running: int
-
-
-def standings_of(objective: Objective, trials: Iterable[Trial], budgets: Iterable[int]) -> dict[int, Standing]:
-    """Give how trials stand at each of these budgets."""
-    scored: dict[int, list[tuple[float, int, Trial]]] = {epochs: [] for epochs in budgets}
-    entered, running = Counter[int](), Counter[int]()
-    for trial in trials:
-        on_the_way = trial.until
-        for rung in trial.rungs:
-            on_the_way = None if rung.until == on_the_way else on_the_way
-            entered[rung.until] += 1
-            badness = objective.badness(rung.score)
-            if badness < math.inf and rung.until in scored:
-                scored[rung.until].append((badness, trial.number, trial))
-        if on_the_way is not None:
-            entered[on_the_way] += 1
-            running[on_the_way] += _unsettled(trial)
-    return {
-        epochs: Standing([trial for _, _, trial in sorted(those)], entered[epochs], running[epochs])
-        for epochs, those in scored.items()
-    }
-
-
-def ranking_by(oracle: Oracle, history: History) -> Ranking:
-    """Give the order in which trials go on: as they stand, or as the oracle foretells, if it does.
-
-    It is only asked once a trial may go on, and then once.
-    """
-    if not isinstance(oracle, Forecasting):
-        return lambda standing: standing
-    foretold = cache(lambda: oracle.forecast(history))
-
-    def ranked(standing: Sequence[Trial]) -> Sequence[Trial]:
-        # Of two that promise as much, and where nothing is foretold, the one goes first that stands better.
-        return sorted(standing, key=lambda trial: foretold().get(trial.number, math.inf))
-
-    return ranked
-
-
-def check_budgets(oracle: Any, **least: int) -> None:
-    """Check what oracles that give budgets have in common.
-
-    Args:
-        oracle: the one that is being made.
-        least: the smallest value of each of its integers, by name.
-
-    Raises:
-        ValueError: when a number makes no sense.
-        TypeError: when `oracle` is none that draws values only.
-    """
-    for name, smallest in least.items():
-        number = getattr(oracle, name)
-        if not _is_whole(number) or number < smallest:
-            raise ValueError(f"{name} must be an integer of at least {smallest}, got {number!r}")
-    if not _is_whole(oracle.seed):
-        raise ValueError(f"seed must be an integer, got {oracle.seed!r}")
-    if oracle.horizon not in ("full", "rung"):
-        raise ValueError(f'horizon must be "full" or "rung", got {oracle.horizon!r}')
-    if oracle.oracle is not None and (isinstance(oracle.oracle, type) or not isinstance(oracle.oracle, Oracle)):
-        raise TypeError(f"oracle must be an oracle such as Random(seed=0), or None, got {oracle.oracle!r}")
-    if isinstance(oracle.oracle, Budgeted):
-        raise TypeError(f"oracle is to draw values only, and {type(oracle.oracle).__name__} gives budgets itself")
-
-
-def placed(history: History) -> Iterator[Trial]:
-    """Yield the trials that take a place: all but those refused before they had reached anything."""
-    return (trial for trial in history if trial.rungs or trial.status is not Status.REFUSED)
-
-
-def first_budget(trial: Trial) -> int | None:
-    """Give the epoch at which a trial paused first, or is to."""
-    return trial.rungs[0].until if trial.rungs else trial.until
-
-
-def reached(trial: Trial) -> int:
-    """Give the largest budget that a trial was given, used up or not."""
-    return max(trial.until or 0, trial.rungs[-1].until if trial.rungs else 0)
-
-
-def _unsettled(trial: Trial) -> bool:
-    return trial.status in (Status.RUNNING, Status.INTERRUPTED)
-
-
 def _discovering(history: History) -> bool:
     """Tell whether a trial is running for the first time: it may yet find parameters, and so new combinations."""
-    return any(_unsettled(trial) and not trial.rungs for trial in history)
-
-
-def _is_whole(number: Any) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool)
+    return any(is_unsettled(trial) and not trial.rungs for trial in history)
 
 
 def _up(dividend: int, divisor: int) -> int:
