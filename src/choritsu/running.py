@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from choritsu.elsewhere import Translating
 from choritsu.errors import FatalRuntimeError, FatalTypeError, ObjectiveError, ScheduleWarning, closest
 from choritsu.hyperparameters import HyperParameters
 from choritsu.jobs import BEST, Job
+from choritsu.reporting import Reports
 from choritsu.space import canonical
 from choritsu.states import Keeper, Progress, put_back, taken
 from choritsu.stores import Packed, packed, save_checkpoint
@@ -101,7 +101,7 @@ class RunningTrial(Translating):
         self.attempt = job.attempt
         self.objective = job.objective
         self.execution = 0
-        self.reports: list[Report] = []
+        self.reports = Reports(job.objective)
         self.budget = job.until
         self.horizon = job.horizon
         self.executions = job.executions
@@ -185,8 +185,9 @@ class RunningTrial(Translating):
     @property
     def next_epoch(self) -> int:
         """The epoch, from 0, that the next `report` of this execution tells of: in a round of `epochs`, that of it."""
-        told = {report.epoch for report in self._told()}
-        return 1 + max(told, default=-1) if self._round is None or self._round in told else self._round
+        if self._round is None or self.reports.has(self.execution, self._round):
+            return self.reports.next_epoch(self.execution)
+        return self._round
 
     def report(self, metrics: Mapping[str, Any] | None = None, /, *, epoch: int | None = None, **named: Any) -> None:
         """Tell the metrics of an epoch that has ended.
@@ -212,10 +213,10 @@ class RunningTrial(Translating):
         if epoch is None:
             self._check_round()
         self._report(told, epoch)
-        if self._round is None and self._leads(self.reports[-1]):
+        if self._round is None and self.reports.leads(self.reports[-1]):
             # In a round of `epochs` this is done at its end.
             self._keep_held()
-        if self.pausing and not self._resumable and len(self._told()) > 1:
+        if self.pausing and not self._resumable and len(self.reports.of(self.execution)) > 1:
             # Nothing of it can be kept: the sooner it ends, the less is trained in vain. Who tells something for the
             # first time may have come to its end.
             raise PausedError
@@ -227,7 +228,7 @@ class RunningTrial(Translating):
         epoch = self.next_epoch if epoch is None else operator.index(epoch)
         if epoch < 0:
             raise ValueError(f"epochs count from 0, got {epoch}")
-        if any(report.execution == self.execution and report.epoch == epoch for report in self.reports):
+        if self.reports.has(self.execution, epoch):
             raise ValueError(f"epoch {epoch} was reported already; leave epoch out to count by itself")
         for name, value in self.observe().items():
             numbers_told.setdefault(name, value)
@@ -235,7 +236,7 @@ class RunningTrial(Translating):
         if not self.reports:
             self._doubt_objective(numbers_told)
         report = Report(self.execution, epoch, numbers_told, self._clock())
-        self.reports.append(report)
+        self.reports.add(report)
         match self._emit(Reported(self.number, self.attempt, report)):
             case Stop(taken=taken):
                 self.stopped, self.taken = True, taken
@@ -246,7 +247,7 @@ class RunningTrial(Translating):
 
     def _check_round(self) -> None:
         """Refuse a second report of the same epoch: it would be held to be that of the next."""
-        if self._round is not None and any(report.epoch == self._round for report in self._told()):
+        if self._round is not None and self.reports.has(self.execution, self._round):
             raise ValueError(
                 f"epoch {self._round} was reported already; report once in each round of trial.epochs, and all that "
                 "is known of it at once, as in report(loss=0.2, val_loss=0.3)"
@@ -363,7 +364,7 @@ class RunningTrial(Translating):
 
     def _keep_if_led(self, told: int, state: Mapping[str, Any] | None) -> None:
         """Save a state as the best one, if one of the reports from number `told` on is the best so far."""
-        if state is not None and not self._over and any(self._leads(report) for report in self.reports[told:]):
+        if state is not None and not self._over and any(map(self.reports.leads, self.reports[told:])):
             self.keep_best(taken(state))
 
     def _keep_held(self) -> None:
@@ -420,8 +421,7 @@ class RunningTrial(Translating):
         """
         self._resumable = self.paced = True
         progress = self._loaded()
-        known = [report for report in self.reports if report.execution != self.execution]
-        self.reports = [*known, *progress.reports]
+        self.reports.put(self.execution, progress.reports)
         return progress
 
     def _loaded(self) -> Progress:
@@ -451,7 +451,7 @@ class RunningTrial(Translating):
             at_once: whether to save also where that has been done a moment ago.
         """
         if at_once or self._keeper.due():
-            self._save(lambda: Progress(epochs, False, state(), self._told(), self._values()))
+            self._save(lambda: Progress(epochs, False, state(), self.reports.of(self.execution), self._values()))
 
     def _save(self, made: Callable[[], Progress]) -> None:
         def save() -> Progress:
@@ -498,7 +498,7 @@ class RunningTrial(Translating):
 
     def end_execution(self) -> None:
         """Note that nothing of this execution is left to train, should the trial be taken up again."""
-        self._save(lambda: Progress(self.next_epoch, True, None, self._told(), self._values()))
+        self._save(lambda: Progress(self.next_epoch, True, None, self.reports.of(self.execution), self._values()))
 
     def has_ended(self) -> bool:
         """Tell whether an earlier attempt ended this execution; if so, take in what it reported."""
@@ -520,27 +520,12 @@ class RunningTrial(Translating):
             self._keepers[self.execution] = Keeper(path, self.seed)
         return self._keepers[self.execution]
 
-    def _told(self) -> tuple[Report, ...]:
-        return tuple(report for report in self.reports if report.execution == self.execution)
-
-    def _leads(self, report: Report) -> bool:
-        name = self.objective.name
-        value = report.metrics.get(name)
-        return value is not None and all(
-            other is report or name not in other.metrics or self.objective.better_than(value, other.metrics[name])
-            for other in self.reports
-        )
-
     # -- results -----------------------------------------------------------------------------------
 
     def is_best(self, metrics: Mapping[str, Any]) -> bool:
         """Tell whether `metrics` would be the best report so far, over all executions; never without the objective."""
-        name = self.objective.name
         told = {part.name: metrics[part.name] for part in self.objective.measured if part.name in metrics}
-        value = self._filled(told).get(name)
-        return value is not None and all(
-            self.objective.better_than(value, report.metrics[name]) for report in self.reports if name in report.metrics
-        )
+        return self.reports.would_lead(self._filled(told))
 
     def announce(self) -> None:
         """Tell the search of parameters that nobody knew of."""
@@ -568,7 +553,7 @@ class RunningTrial(Translating):
                 # An overridden run_trial hands on what the training gave, as it was.
                 return False
         self._concluded[self.execution] = returned, dict(returned) if isinstance(returned, Mapping) else returned
-        reported = [report for report in self.reports if report.execution == self.execution]
+        reported = self.reports.of(self.execution)
         match returned:
             case None:
                 if not reported and self.budget is not None and self.paced:
@@ -583,7 +568,7 @@ class RunningTrial(Translating):
                         "or call trial.report(...)"
                     )
             case Mapping():
-                return self._concluded_with(returned, reported)
+                return self._concluded_with(returned)
             case _ if isinstance(getattr(returned, "history", None), dict):
                 if not reported:
                     self._replay(returned.history)
@@ -600,47 +585,20 @@ class RunningTrial(Translating):
                     raise TypeError(
                         f"the function returned {score!r} alone for several objectives; return {{{wanted}}}"
                     )
-                return self._concluded_with({self.objective.name: score}, reported)
+                return self._concluded_with({self.objective.name: score})
         return False
 
-    def _concluded_with(self, metrics: Mapping[str, Any], reported: list[Report]) -> bool:
-        scored = self._conclude_with(metrics, reported)
-        if scored and any(self._leads(report) for report in self._told()):
+    def _concluded_with(self, told: Mapping[str, Any]) -> bool:
+        metrics = self._filled(told)
+        if self.reports.of(self.execution):
+            scored = self.reports.conclude(self.execution, metrics)
+        else:
+            self._report(metrics)
+            scored = self.objective.name in metrics
+        if scored and any(map(self.reports.leads, self.reports.of(self.execution))):
             # What was scored is what the function has ended with.
             self._keep_held()
         return scored
-
-    def _conclude_with(self, metrics: Mapping[str, Any], reported: list[Report]) -> bool:
-        name, metrics = self.objective.name, self._filled(metrics)
-        told = [report.metrics[name] for report in reported if name in report.metrics]
-        if told and name in metrics:
-            if min(told, key=self.objective.badness) == metrics[name]:
-                # The best epoch, said once more: it stays that epoch, to which belongs what is said besides.
-                said = {name, *(part.name for part in self.objective.parts)}
-                metrics = {key: value for key, value in metrics.items() if key not in said}
-            else:
-                # The last word belongs to what was returned.
-                self._forget(name)
-        if reported and metrics:
-            # It is no further epoch, and only the result has it: it belongs to the epoch that the result is of.
-            places = [place for place, report in enumerate(self.reports) if report.execution == self.execution]
-            scored = [place for place in places if name in self.reports[place].metrics]
-            place = min(
-                scored, key=lambda at: self.objective.badness(self.reports[at].metrics[name]), default=places[-1]
-            )
-            held = self.reports[place]
-            self.reports[place] = replace(held, metrics={**held.metrics, **metrics})
-        elif not reported:
-            self._report(metrics)
-        return name in metrics
-
-    def _forget(self, name: str) -> None:
-        self.reports = [
-            report
-            if report.execution != self.execution
-            else replace(report, metrics={key: value for key, value in report.metrics.items() if key != name})
-            for report in self.reports
-        ]
 
     def _replay(self, history: Mapping[str, list[Any]]) -> None:
         if not history:

@@ -168,7 +168,7 @@ class Resumption:
 
     def _forget_reports(self) -> None:
         trial = self._trial
-        trial.reports = [report for report in trial.reports if report.execution != trial.execution]
+        trial.reports.put(trial.execution, ())
 
     def _give_up(self) -> None:
         self._keeps = False
