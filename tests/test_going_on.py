@@ -1130,3 +1130,56 @@ def test_what_a_trial_tells_is_written_to_its_end_though_its_time_is_up(tmp_path
     tuner.search(verbose=0, trial_time_limit=0.2)
     assert tuner.history[0].message == "it took longer than the trial_time_limit of 0.2 seconds"
     assert len(store.reports()[0]) == 1
+
+
+def test_a_loop_that_goes_on_whatever_is_raised_is_left_when_the_time_is_up(tmp_path):
+    def train(hp):
+        hp.Float("x", 0, 1)
+        while True:
+            with suppress(Exception):
+                time.sleep(0.05)
+
+    tuner = tuned(tmp_path, train, max_trials=1)
+    tuner.search(verbose=0, trial_time_limit=0.5)
+    assert tuner.history[0].message == "it took longer than the trial_time_limit of 0.5 seconds"
+    assert "time.sleep(0.05)" in tuner.history[0].traceback
+
+
+def test_an_alarm_of_the_programs_own_rings_after_all(tmp_path):
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(time.monotonic()))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 2.0)
+        tuned(tmp_path, lambda hp: hp.Float("x", 0, 1), max_trials=2).search(verbose=0, trial_time_limit=60)
+        assert signal.getsignal(signal.SIGALRM) is not None
+        time.sleep(2.2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(rung) == 1
+
+
+def test_processes_that_a_trial_has_forked_end_as_ever(tmp_path):
+    script = textwrap.dedent(f"""
+        import multiprocessing, time
+        import choritsu as ct
+
+        def sleep():
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                time.sleep(60)
+
+        def train(hp):
+            hp.Float("x", 0, 1)
+            child = multiprocessing.get_context("fork").Process(target=sleep)
+            child.start()
+            time.sleep(0.5)
+            child.terminate()
+            child.join(10)
+            print(child.exitcode)
+            return 1.0
+
+        ct.RandomSearch(train, max_trials=1, directory={str(tmp_path)!r}).search(verbose=0)
+    """)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.stderr) == (f"{-signal.SIGTERM}\n", "")

@@ -1494,6 +1494,24 @@ def test_epochs_that_other_processes_train_count():
     assert "max_epochs_total=20" in made.done.reason
 
 
+def test_epochs_of_trials_that_other_processes_have_begun_since_count():
+    store = store_of()
+
+    def simulate(job):
+        for epoch in range(50):
+            if epoch == 2:
+                store.claim(Claimed(1, 0, {"x": 0.5}, worker="elsewhere#1#1#0"), until=1e9)
+                for theirs in range(40):
+                    store.record(Reported(1, 0, Report(0, theirs, {"loss": 1.0})))
+            answer = yield 2.0, Reported(job.number, job.attempt, Report(0, epoch, {"loss": 1.0}))
+            if isinstance(answer, Pause):
+                yield 0.0, Interrupted(job.number, job.attempt)
+                return
+
+    run(store, simulate, max_trials=5, max_epochs_total=20)
+    assert len(store.reports()[0]) == 3
+
+
 def test_a_stopper_sees_what_other_processes_have_told_since():
     store = store_of()
     store.claim(Claimed(0, 0, {"x": 0.5}, worker="elsewhere#1#1#0"), until=1e9)
@@ -1514,6 +1532,15 @@ def test_a_stopper_sees_what_other_processes_have_told_since():
 
     run(store, simulate, max_trials=2, stopper=Looking())
     assert seen == [{0: 2, 1: 1}, {0: 3, 1: 2}, {0: 4, 1: 3}]
+
+
+def test_what_has_failed_by_accident_may_be_enqueued_again():
+    store = store_of(Space((Int("x", 0, 9),)))
+    store.claim(Claimed(0, 0, {"x": 7}), until=1e9)
+    store.record(Failed(0, 0, {"x": 7}, "the disk was full"))
+    made = run(store, curves(lambda values, epoch: values["x"]), max_trials=2, enqueued=({"x": 7},))
+    assert made.claims == [(1, 0)]
+    assert store.history()[1].values == {"x": 7}
 
 
 def test_what_an_earlier_trial_came_to_ask_for_is_not_enqueued_again():

@@ -308,3 +308,10 @@ def test_data_given_for_an_estimator_lead_to_the_tuner_of_estimators(tmp_path):
 
 def test_losses_turned_round_are_made_large():
     assert ct.Objective("neg_mean_squared_error").direction == "max"
+
+
+@pytest.mark.parametrize("metric", ["neg_max_error", "adjusted_rand_score", lambda y, p, **options: float(*options, 1)])
+def test_metrics_that_take_no_weights_get_none(tmp_path, metric):
+    metrics = [metric] if isinstance(metric, str) else {"own": metric}
+    tuner = tuned(tmp_path, metrics=metrics, fit={"sample_weight": np.ones(len(Y))})
+    assert len(tuner.history.completed) == 2

@@ -568,3 +568,18 @@ def test_a_second_training_of_one_trial_is_refused(tmp_path, function):
     tuner = ct.RandomSearch(twice, objective(function), max_trials=1, directory=tmp_path)
     with pytest.raises(FatalRuntimeError, match="a second training was begun with this trial"):
         tuner.search(verbose=0)
+
+
+def test_a_training_may_be_begun_again_where_the_first_came_to_nothing(tmp_path, function):
+    def retried(hp, trial):
+        def breaks(trial, epoch, place):
+            raise MemoryError
+
+        with suppress(MemoryError):
+            function(hp, trial, interrupt=breaks)
+        function(hp, trial)
+
+    tuner = ct.RandomSearch(retried, objective(function), max_trials=1, directory=tmp_path)
+    tuner.search(verbose=0)
+    assert tuner.history[0].status is Status.COMPLETED
+    assert len(tuner._store.reports()[0]) == EPOCHS

@@ -17,15 +17,18 @@ class Following:
 
     Args:
         store: where they are kept.
+        history: every trial, as it was before now.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, history: History) -> None:
         self._store = store
         self._told = {number: list(reports) for number, reports in store.reports().items()}
         #: How many epochs each has trained in each execution.
         self._reached = {number: reached_in(reports) for number, reports in self._told.items()}
         #: How a trial stood when it was last read.
-        self._read: dict[int, tuple[int, Status]] = {}
+        self._read: dict[int, tuple[int, Status]] = {
+            trial.number: (trial.attempt, trial.status) for trial in history if trial.status is not Status.RUNNING
+        }
         self._looked = -OFTEN
         self.epochs = sum(sum(reached.values()) for reached in self._reached.values())
 
@@ -54,16 +57,18 @@ class Following:
         """Read what counts of a trial that a new attempt begins."""
         self._renew(number)
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is time to look at what others have told."""
+        return now - self._looked >= OFTEN
+
     def catch_up(self, history: History, held: Collection[int], now: float) -> None:
         """Read what other processes have told since.
 
         Args:
-            history: every trial.
+            history: every trial, as it is now.
             held: the numbers of those that this search runs.
             now: in seconds, from any beginning.
         """
-        if now - self._looked < OFTEN:
-            return
         self._looked = now
         for trial in history:
             stands = trial.attempt, trial.status

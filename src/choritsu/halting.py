@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import os
 import signal
 import sys
 import threading
@@ -27,6 +28,7 @@ class Halt:
         self.by_hand = False
         self.terminated = False
         self._said = said
+        self._process = os.getpid()
 
     def ask(self, reason: str) -> None:
         """Ask to leave after this epoch; the first reason counts."""
@@ -36,8 +38,10 @@ class Halt:
         """Take a Ctrl-C: the first leaves after this epoch, the second at once.
 
         Raises:
-            KeyboardInterrupt: the second time.
+            KeyboardInterrupt: the second time; and in a child of this process that has inherited this, as ever.
         """
+        if os.getpid() != self._process:
+            raise KeyboardInterrupt
         self.break_off(signum, frame)
         self.by_hand = True
         self.ask("stopped by Ctrl-C")
@@ -50,8 +54,12 @@ class Halt:
         """Take a SIGTERM, by which batch systems take a machine back: there may not be time for the epoch.
 
         Raises:
-            KeyboardInterrupt: at once.
+            KeyboardInterrupt: at once; not in a child of this process that has inherited this, which ends as ever.
         """
+        if os.getpid() != self._process:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+            return
         self.terminated = True
         self.ask("stopped by SIGTERM")
         raise KeyboardInterrupt
@@ -62,7 +70,7 @@ class Halt:
         Raises:
             KeyboardInterrupt: once the time is up.
         """
-        if self.reason is not None:
+        if self.reason is not None and os.getpid() == self._process:
             raise KeyboardInterrupt
 
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-from choritsu.errors import FailedTrialError
+#: A limit of more seconds is none: it is longer than timers can be.
+LONGEST = 1e8
+#: After so many seconds the alarm rings again, should the error have been lost.
+AGAIN = 1.0
+
+
+class OverdueError(BaseException):
+    """Leaves a trial whose time is up; no ``except Exception`` of a user's function catches it."""
 
 
 class Limit:
@@ -22,7 +31,7 @@ class Limit:
         clock: the time in seconds, from any beginning.
 
     Raises:
-        FailedTrialError: in the block, once the time is up.
+        OverdueError: in the block, once the time is up.
 
     Example:
         >>> from itertools import count
@@ -32,53 +41,59 @@ class Limit:
         ...         with limit.telling():
         ...             print("told of epoch", epoch)
         Traceback (most recent call last):
-        choritsu.errors.FailedTrialError: it took longer than the trial_time_limit of 60 seconds
+        choritsu.limits.OverdueError: it took longer than the trial_time_limit of 60 seconds
     """
 
     def __init__(self, seconds: float | None, clock: Callable[[], float]) -> None:
-        self._seconds = seconds
+        self._seconds = None if seconds is None or seconds > LONGEST else seconds
         self._clock = clock
         self._begun: float | None = None
+        self._thread = 0
         self._telling = False
-        self._block: AbstractContextManager[None] = nullcontext()
+        #: How alarms were taken before, when the next one was due, and when that was asked.
+        self._before: tuple[Any, float, float] | None = None
 
     def __enter__(self) -> None:
-        if self._seconds is not None:
-            self._begun = self._clock()
-            self._block = self._ringing(self._seconds)
-        self._block.__enter__()
+        if self._seconds is None:
+            return
+        self._begun, self._thread = self._clock(), threading.get_ident()
+        if threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
+            due, _ = signal.getitimer(signal.ITIMER_REAL)
+            self._before = signal.getsignal(signal.SIGALRM), due, time.monotonic()
+            signal.signal(signal.SIGALRM, self._ring)
+            signal.setitimer(signal.ITIMER_REAL, self._seconds, AGAIN)
 
     def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Take alarms as before; the end of the block does so too, unless the alarm rings at that very moment."""
         self._begun = None
-        self._block.__exit__(None, None, None)
+        before, self._before = self._before, None
+        if before is not None:
+            taker, due, asked = before
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, taker)
+            if due:
+                signal.setitimer(signal.ITIMER_REAL, max(due - (time.monotonic() - asked), 1e-3))
 
     @contextmanager
     def telling(self) -> Iterator[None]:
         """Let what is written down in the block be written to its end, before the trial is ended."""
+        if self._begun is None or threading.get_ident() != self._thread:
+            yield
+            return
         self._telling = True
         try:
             yield
         finally:
             self._telling = False
-        if self._seconds is not None and self._begun is not None and self._clock() - self._begun > self._seconds:
+        if self._seconds is not None and self._clock() - self._begun > self._seconds:
             raise self._error()
-
-    @contextmanager
-    def _ringing(self, seconds: float) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-            yield
-            return
-        before = signal.signal(signal.SIGALRM, self._ring)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
 
     def _ring(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's form
-        if not self._telling:
+        if self._begun is not None and not self._telling:
             raise self._error()
 
-    def _error(self) -> FailedTrialError:
-        return FailedTrialError(f"it took longer than the trial_time_limit of {self._seconds:g} seconds")
+    def _error(self) -> OverdueError:
+        return OverdueError(f"it took longer than the trial_time_limit of {self._seconds:g} seconds")

@@ -121,7 +121,8 @@ class RunningTrial(Translating):
         self._keepers: dict[int, Keeper] = {}
         self._resumable = False
         self._looped: set[int] = set()
-        self._fitted: set[int] = set()
+        #: How many reports an execution had when a trainer began with it.
+        self._fitted: dict[int, int] = {}
         #: The execution that `epochs` counts, and the objects whose states it keeps.
         self._held: tuple[int, Mapping[str, Any]] | None = None
         self._over = False
@@ -403,16 +404,18 @@ class RunningTrial(Translating):
         """Do what `resume` does for a framework's trainer, of which an execution has one.
 
         Raises:
-            FatalRuntimeError: the second time.
+            FatalRuntimeError: the second time, but where the first has reported nothing.
         """
-        if self.execution in self._fitted:
+        told = len(self.reports.of(self.execution))
+        if self._fitted.get(self.execution, told) != told:
             raise FatalRuntimeError(
                 "a second training was begun with this trial, which keeps the state of one, and would take it for the "
                 "first, gone on with: train what goes before, such as a pretraining, by a Trainer without the trial, "
                 "or train all epochs by one"
             )
-        self._fitted.add(self.execution)
-        return self.resume()
+        progress = self.resume()
+        self._fitted[self.execution] = len(self.reports.of(self.execution))
+        return progress
 
     def resume(self) -> Progress:
         """Give how far this execution has come in earlier attempts, and take in what it reported by then.

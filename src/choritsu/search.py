@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from choritsu.following import Following
 from choritsu.halting import Halt, leaving
 from choritsu.jobs import Job
 from choritsu.oracles import Budgeted, Oracle, Stopper, is_drawn_by_name
-from choritsu.space import Space, combination
+from choritsu.space import Space, Tried, combination
 from choritsu.stores import Lease, Store
 from choritsu.trials import (
     Claimed,
@@ -169,10 +169,7 @@ def _new_step(history: History, plan: Plan) -> Step:
         return Done(f"{plan.patience} trials in a row were no better than the best before them (patience)")
     counted = len(history) - len(history.having(Status.REFUSED))
     full = plan.max_trials is not None and counted >= plan.max_trials
-    asked_for = {combination(trial.suggested) for trial in history if trial.enqueued} if plan.enqueued else set()
-    enqueued = [
-        values for values in plan.enqueued if combination(values) not in asked_for and not history.tried.covers(values)
-    ]
+    enqueued = _left_of(plan.enqueued, history, plan.oracle) if plan.enqueued else []
     untried = f", and {len(enqueued)} of what was enqueued has not been tried" if enqueued else ""
     reached = Done(f"max_trials={plan.max_trials} is reached{untried}")
     budgeted = isinstance(plan.oracle, Budgeted)
@@ -187,6 +184,15 @@ def _new_step(history: History, plan: Plan) -> Step:
         last = plan.oracle.max_epochs if isinstance(plan.oracle, Budgeted) else None
         return Enqueued(enqueued[0], decision.until if isinstance(decision, Start) else last)
     return _waited(decision, history)
+
+
+def _left_of(enqueued: Sequence[Mapping[str, Any]], history: History, oracle: Oracle) -> Sequence[Mapping[str, Any]]:
+    """Give what was enqueued and not begun, nor trained to the end by another trial."""
+    asked_for = {combination(trial.suggested) for trial in history if trial.enqueued}
+    longest = {None, oracle.max_epochs} if isinstance(oracle, Budgeted) else None
+    done = [trial for trial in history.having(Status.COMPLETED) if longest is None or trial.until in longest]
+    tried = Tried(trial.values for trial in done)
+    return [values for values in enqueued if combination(values) not in asked_for and not tried.covers(values)]
 
 
 def _waited(decision: Decision, history: History) -> Decision:
@@ -251,7 +257,7 @@ class Search:
         self._time_limit = time_limit
         # Only where somebody looks at them: a long search has told many epochs.
         follows = plan.stopper is not None or plan.max_epochs_total is not None
-        self._following = Following(store) if follows else None
+        self._following = Following(store, self._history) if follows else None
         #: Since when attempts of living processes have been without a word.
         self._silent: dict[tuple[int, int], float] = {}
 
@@ -400,7 +406,10 @@ class Search:
     def _answer(self, event: Reported) -> Answer:
         if self._following is not None:
             self._following.add(event)
-            self._following.catch_up(self._history, self._held, self._clock.now())
+            if self._following.is_due(now := self._clock.now()):
+                # What others have begun since, too.
+                self._history = self._store.history()
+                self._following.catch_up(self._history, self._held, now)
         self._is_spent()
         if self._halt.reason is not None:
             return Pause()

@@ -25,7 +25,7 @@ from choritsu.errors import (
 from choritsu.frameworks.seeding import seed_everything
 from choritsu.hyperparameters import HyperParameters
 from choritsu.jobs import Job
-from choritsu.limits import Limit
+from choritsu.limits import Limit, OverdueError
 from choritsu.running import PausedError, RunningTrial
 from choritsu.space import Parameter, drawn
 from choritsu.trials import Event, Failed, Finished, Interrupted, Lost, Refused, result_of
@@ -165,7 +165,8 @@ def _attempt(
 
     def failed(error: BaseException, *, final: bool, trace: bool = True) -> None:
         text = trace_of(error) if trace else ""
-        message = str(error) if isinstance(error, ObjectiveError | FailedTrialError) else describe(error)
+        plain = isinstance(error, ObjectiveError | FailedTrialError | OverdueError)
+        message = str(error) if plain else describe(error)
         emit(Failed(job.number, job.attempt, hp.asked, message, text, final=final, at=clock()))
 
     try:
@@ -177,13 +178,14 @@ def _attempt(
                 with limit:
                     train(trial)
             finally:
+                limit.end()
                 trial.leave()
         trial.announce()
         result = result_of(trial.reports, job.objective)
     except RedrawTrialError as error:
         trial.announce()
         emit(Refused(job.number, job.attempt, hp.asked, str(error), at=clock()))
-    except FailedTrialError as error:
+    except (FailedTrialError, OverdueError) as error:
         trial.announce()
         failed(error, final=True)
     except FatalError as error:

@@ -225,10 +225,13 @@ def cross_validate(
         own = estimator.score if scoring.scoring is None else score
         told = {SCORE: score(estimator, x_test, y_test, **_weighing(own, weighing))}
         for name, scorer in scorers.items():
-            told[name] = scorer(estimator, x_test, y_test, **_weighing(scorer, weighing))
+            # Every scorer of scikit-learn's has a place for weights, whatever its metric takes.
+            by = getattr(scorer, "_score_func", scorer)
+            told[name] = scorer(estimator, x_test, y_test, **_weighing(by, weighing, named=True))
         if functions:
             predicted = estimator.predict(x_test)
-            told |= {name: by(y_test, predicted, **_weighing(by, weighing)) for name, by in functions.items()}
+            for name, metric in functions.items():
+                told[name] = metric(y_test, predicted, **_weighing(metric, weighing, named=True))
         trial.report(told)
         if trial.stopped:
             return
@@ -242,13 +245,19 @@ def _indices(parts: Any) -> tuple[Any, ...]:
     return tuple(np.flatnonzero(array) if array.dtype == bool else array for array in arrays)
 
 
-def _weighing(function: Any, weights: Any) -> dict[str, Any]:
-    """Give a scorer's or metric's argument for sample weights, if there are any and it has a place for them."""
+def _weighing(function: Any, weights: Any, *, named: bool = False) -> dict[str, Any]:
+    """Give a scorer's or metric's argument for sample weights, if there are any and it has a place for them.
+
+    Args:
+        function: the scorer or metric.
+        weights: one a sample; None for none.
+        named: whether the place is to have their name: what else is taken may be handed on to what does not take them.
+    """
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return {}
-    takes = any(item.name == "sample_weight" or item.kind is item.VAR_KEYWORD for item in parameters)
+    takes = any(item.name == "sample_weight" or (item.kind is item.VAR_KEYWORD and not named) for item in parameters)
     return {"sample_weight": weights} if takes and weights is not None else {}
 
 
