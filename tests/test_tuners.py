@@ -759,7 +759,7 @@ def test_a_function_that_asks_otherwise_than_before_is_doubted(tmp_path):
         grown(tmp_path, lambda hp: float(hp.Int("n", 1, 3)), 4)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(4))
 def test_another_branch_of_the_same_function_is_not_doubted(tmp_path, seed):
     def branching(hp):
         if hp.Boolean("deep"):

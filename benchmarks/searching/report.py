@@ -6,11 +6,12 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.searching.problems import problems
+from benchmarks.searching.problems import Problem, problems
 from benchmarks.searching.results import Run
 
 RESAMPLED = 2000
@@ -46,9 +47,13 @@ class Comparison:
         order = [name for name in players or held if name in held]
         return cls({name: dict(sorted(held[name].items())) for name in order}, tuple(order))
 
+    @cached_property
+    def _problems(self) -> Mapping[str, Problem]:
+        return problems()
+
     def regret(self, player: str, problem: str, trials: int) -> dict[int, float]:
         """Give the regret after some trials by seed, of the runs that have come as far."""
-        scale = problems()[problem].regret
+        scale = self._problems[problem].regret
         reached = {}
         for seed, run in self.runs[player].get(problem, {}).items():
             if run.trials >= trials or (run.ended == "exhausted" and run.trials):
@@ -65,7 +70,9 @@ class Comparison:
         }
         most = max(map(len, reached.values()))
         players = [player for player in self.players if most and len(reached[player]) >= most / 2]
-        return players, [name for name in problems() if players and all(name in reached[player] for player in players)]
+        return players, [
+            name for name in self._problems if players and all(name in reached[player] for player in players)
+        ]
 
     def text(self, marks: Sequence[int], against: str | None) -> str:
         """Write it all."""
@@ -133,19 +140,21 @@ class Comparison:
         return "\n".join(lines)
 
     def _is_whole(self, player: str, trials: int) -> bool:
-        return all(self.regret(player, problem, trials) for problem in problems())
+        return all(self.regret(player, problem, trials) for problem in self._problems)
 
     def _cell(self, player: str, trials: int) -> str:
         if not self._is_whole(player, trials):
             return "not run"
-        seeds = [list(self.regret(player, problem, trials).values()) for problem in problems()]
+        seeds = [list(self.regret(player, problem, trials).values()) for problem in self._problems]
         low, high = _interval(seeds)
         return f"{statistics.fmean(map(statistics.fmean, seeds)):.3f} ({low:.3f} to {high:.3f})"
 
     def _behind(self, rival: str, player: str, trials: int) -> str:
         if not self._is_whole(player, trials):
             return "not run"
-        pairs = _pairs(*([self.regret(name, problem, trials) for problem in problems()] for name in (rival, player)))
+        pairs = _pairs(
+            *([self.regret(name, problem, trials) for problem in self._problems] for name in (rival, player))
+        )
         low, high = _interval(pairs)
         means = [statistics.fmean(held) for held in pairs]
         worse = sum(mean > 1e-6 for mean in means)
@@ -159,7 +168,7 @@ class Comparison:
         widths = [max(len(player), 7) for player in self.players]
         head = " ".join(f"{player:>{width}}" for player, width in zip(self.players, widths, strict=True))
         lines = [f"mean regret after {trials} trials:", f"{'':20} {head}"]
-        for problem in problems():
+        for problem in self._problems:
             cells = []
             for player, width in zip(self.players, widths, strict=True):
                 reached = self.regret(player, problem, trials)
