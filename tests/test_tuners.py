@@ -1041,3 +1041,20 @@ def test_a_recorder_read_back_knows_what_was_asked_for():
     ask(hp)
     read = ct.HyperParameters.from_config(hp.get_config())
     assert read.asked == hp.asked == {"model": "cnn", "kernel": 3}
+
+
+def test_searches_below_a_directory_are_named(tmp_path):
+    for name in ("first", "second"):
+        tuned(tmp_path, project_name=name, max_trials=1).search(verbose=0)
+    result = CliRunner().invoke(app, ["show", str(tmp_path)])
+    assert str(result.exception) == f"no search lies in {tmp_path} itself, but in {tmp_path / 'first'}, " + str(
+        tmp_path / "second"
+    )
+
+
+def test_trials_are_exported_to_the_terminal(tmp_path):
+    tuned(tmp_path, max_trials=2).search(verbose=0)
+    told = CliRunner().invoke(app, ["export", str(tmp_path / "search"), "-o", "-", "-f", "json"])
+    assert len(json.loads(told.output)["trials"]) == 2
+    told = CliRunner().invoke(app, ["export", str(tmp_path / "search"), "-o", "-"])
+    assert "cannot tell the format of -" in str(told.exception)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,8 +83,15 @@ def _opened(directory: Path) -> Iterator[Summary]:
 
 
 def _of_search(directory: Path) -> Path:
-    """Give the directory of a search where its database was given."""
-    return directory.parent if directory.name == "search.db" else directory
+    """Give the directory of a search where its database was given; name those below where it has none itself."""
+    if directory.name == "search.db":
+        return directory.parent
+    if directory.is_dir() and not (directory / "search.db").exists():
+        below = [str(path.parent) for path in sorted(directory.glob("*/search.db"))]
+        if below:
+            others = f" and {len(below) - 10} more" if len(below) > 10 else ""
+            raise ChoritsuError(f"no search lies in {directory} itself, but in {', '.join(below[:10])}{others}")
+    return directory
 
 
 @app.command()
@@ -212,7 +220,7 @@ def report(
 @app.command()
 def export(
     directory: Directory,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; - for the terminal.")],
     kind: Annotated[
         Format | None, typer.Option("--format", "-f", help="csv (a row a trial) or json (epochs too); else by ending.")
     ] = None,
@@ -225,6 +233,10 @@ def export(
     if chosen not in writers:
         raise ChoritsuError(f"cannot tell the format of {output}; add --format csv or --format json")
     with _opened(directory) as summary:
+        if output == Path("-"):
+            with TemporaryDirectory() as place:
+                typer.echo(writers[chosen](summary, Path(place, "trials")).read_text(encoding="utf-8"), nl=False)
+            return
         writers[chosen](summary, output)
         typer.echo(f"{len(summary.history)} trials in {output}")
 

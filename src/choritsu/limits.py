@@ -50,16 +50,19 @@ class Limit:
         self._begun: float | None = None
         self._thread = 0
         self._telling = False
-        #: How alarms were taken before, when the next one was due, and when that was asked.
-        self._before: tuple[Any, float, float] | None = None
+        #: How alarms were taken before, when the next one was due and how often others, and when that was asked.
+        self._before: tuple[Any, float, float, float] | None = None
 
     def __enter__(self) -> None:
         if self._seconds is None:
             return
         self._begun, self._thread = self._clock(), threading.get_ident()
         if threading.current_thread() is threading.main_thread() and hasattr(signal, "setitimer"):
-            due, _ = signal.getitimer(signal.ITIMER_REAL)
-            self._before = signal.getsignal(signal.SIGALRM), due, time.monotonic()
+            self._before = (
+                signal.getsignal(signal.SIGALRM),
+                *signal.getitimer(signal.ITIMER_REAL),
+                time.monotonic(),
+            )
             signal.signal(signal.SIGALRM, self._ring)
             signal.setitimer(signal.ITIMER_REAL, self._seconds, AGAIN)
 
@@ -71,11 +74,11 @@ class Limit:
         self._begun = None
         before, self._before = self._before, None
         if before is not None:
-            taker, due, asked = before
+            taker, due, every, asked = before
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, taker)
             if due:
-                signal.setitimer(signal.ITIMER_REAL, max(due - (time.monotonic() - asked), 1e-3))
+                signal.setitimer(signal.ITIMER_REAL, max(due - (time.monotonic() - asked), 1e-3), every)
 
     @contextmanager
     def telling(self) -> Iterator[None]:
