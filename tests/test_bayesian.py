@@ -19,7 +19,7 @@ from choritsu.oracles.bayesian.acquisition import log_expected_improvement
 from choritsu.oracles.bayesian.beliefs import credit, near
 from choritsu.oracles.bayesian.encoding import Encoding
 from choritsu.oracles.bayesian.gaussian import Belief, Process, Scales, fitted
-from choritsu.oracles.bayesian.observations import observations, pending
+from choritsu.oracles.bayesian.observations import Observation, observations, pending
 from choritsu.oracles.bayesian.surrogate import Surrogate
 from choritsu.space import Boolean, Choice, Condition, Float, Int, Space, drawn
 from choritsu.testing.oracles import SPACES, misfit, same
@@ -558,6 +558,19 @@ def test_a_trend_leads_on_to_where_nothing_was_tried():
         expected[trend], _ = Process.conditioned(points, targets, groups, scales).at(ahead)
     assert expected[math.log(2.0)] < targets.min()
     assert expected[math.log(2.0)] < expected[None]
+
+
+def test_what_is_trained_in_parts_has_no_trend_even_while_all_have_come_equally_far():
+    """That of beginnings leads on to where whole trainings diverge; all trials of a bracket begin alike."""
+    encoding, ahead = Encoding(Space((Float("x", 0.0, 1.0),))), np.array([[1.0]])
+    whole, in_part = (
+        Surrogate.learned(
+            encoding, [Observation({"x": x}, 1.0 - x, budget) for x in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)]
+        ).expected(ahead)[0]
+        for budget in (None, 1)
+    )
+    # A straight line goes on where it is believed in, and ends in what is usual where it is not.
+    assert whole < in_part - 0.5
 
 
 @pytest.mark.parametrize("trend", [math.log(2.0), None])

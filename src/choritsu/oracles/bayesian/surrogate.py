@@ -26,8 +26,8 @@ MOST, EARLIER, FITTED = 400, 150, 200
 #: more parameters lengths grow with the root of their number, as distances in a cube do (Hvarfner, Hellsten, Nardi,
 #: "Vanilla Bayesian optimization performs great in high dimensions", 2024). One model alone is at times caught by a
 #: wrong idea of the first few scores. Two that vote are seldom both caught: one expects a trend along each parameter
-#: and something rough about it, the other something smooth in all of them together. Where trainings are of several
-#: lengths or from several searches there is no trend: that of beginnings led on to where whole trainings diverge.
+#: and something rough about it, the other something smooth in all of them together. Where trainings are given in parts
+#: or come from several searches there is no trend: that of beginnings led on to where whole trainings diverge.
 BEGINNINGS = ((-1.8, math.log(2.0)), (-0.6, None))
 #: The same for the distance between two searches, and between a training's beginning and its end: they are alike.
 CONTEXT_LENGTH = 0.5
@@ -78,10 +78,12 @@ class Surrogate:
         groups = [*encoding.groups, *contexts.groups(coordinates.shape[1])]
         growth = 0.5 * math.log(len(encoding.groups) or 1)
         some = np.linspace(0, len(points) - 1, min(len(points), FITTED)).round().astype(int)
+        # Also while all have come equally far, as at the beginning of a bracket: what is asked for is good in the end.
+        in_part = any(one.budget is not None for search in searches for one in search)
         models = []
         for length, trend in BEGINNINGS:
             lengths = [length + growth] * len(encoding.groups) + [CONTEXT_LENGTH] * len(contexts.widths)
-            belief = Belief(lengths, trend=None if contexts.widths else trend)
+            belief = Belief(lengths, trend=None if contexts.widths or in_part else trend)
             scales = fitted(coordinates[some], taught[some], groups, belief, counts[some])
             models.append(Process.conditioned(coordinates, taught, groups, scales, counts))
         here = _in_context(encoding, points, contexts.whole)
