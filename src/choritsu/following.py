@@ -53,10 +53,6 @@ class Following:
         reached[report.execution] = reached.get(report.execution, 0) + more
         self.epochs += more
 
-    def begin(self, number: int) -> None:
-        """Read what counts of a trial that a new attempt begins."""
-        self._renew(number)
-
     def is_due(self, now: float) -> bool:
         """Tell whether it is time to look at what others have told."""
         return now - self._looked >= OFTEN
@@ -73,11 +69,12 @@ class Following:
         for trial in history:
             stands = trial.attempt, trial.status
             if trial.number not in held and self._read.get(trial.number) != stands:
-                self._renew(trial.number)
+                self.read(trial.number)
                 if trial.status is not Status.RUNNING:
                     self._read[trial.number] = stands
 
-    def _renew(self, number: int) -> None:
+    def read(self, number: int) -> None:
+        """Read what counts of a trial's reports."""
         before = sum(self._reached.get(number, {}).values())
         self._told[number] = list(self._store.reports(number).get(number, ()))
         self._reached[number] = reached_in(self._told[number])

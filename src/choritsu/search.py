@@ -176,7 +176,7 @@ def _new_step(history: History, plan: Plan) -> Step:
     if full and not budgeted:
         return reached
     # Those that have begun may yet be promoted.
-    decision = plan.oracle.suggest(replace(history, is_full=full), len(history))
+    decision = plan.oracle.suggest(replace(history, is_full=True) if full else history, len(history))
     if full:
         return reached if isinstance(decision, Start | Done) else _waited(decision, history)
     if enqueued and (isinstance(decision, Start | Done) or not budgeted):
@@ -352,7 +352,8 @@ class Search:
             return  # Another process was first: look again.
         self._held[claim.number] = claim.attempt
         if self._following is not None and claim.attempt > 0:
-            self._following.begin(claim.number)
+            # What a failed attempt has told counts no more.
+            self._following.read(claim.number)
         self._tell(claim)
         failures = history[claim.number].failures if claim.attempt else 0
         self._executor.start(

@@ -71,8 +71,7 @@ class Scheduler(LRScheduler):  # type: ignore[misc]  # PyTorch is not checked he
 
     def tell_of_flattened(self) -> None:
         """Warn where one rate for all takes the place of different ones."""
-        groups = self.optimizer.param_groups
-        own = list(dict.fromkeys(as_float(group.get("initial_lr", group["lr"])) for group in groups))
+        own = list(dict.fromkeys(map(as_float, self._bases())))
         if len(own) > 1:
             warnings.warn(
                 f"the optimizer's parameter groups have rates of their own ({', '.join(f'{rate:g}' for rate in own)}), "
