@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,23 +39,29 @@ class Lease:
     until: float
 
 
-def void(attempt: int, failed: Iterable[int], finished: Iterable[int], last: int) -> bool:
-    """Tell whether what an attempt reported counts for nothing: it failed, or one did that went on from it.
+def voided(ends: Mapping[int, str | None]) -> frozenset[int]:
+    """Give the attempts of a trial whose reports count for nothing: they failed, or one did that went on from them.
+
+    What has failed counts until another attempt is begun, and so does what had a result before.
 
     Args:
-        attempt: whose reports they are.
-        failed: the attempts that failed.
-        finished: the attempts that ended with a result.
-        last: the latest attempt.
+        ends: how each attempt ended: "finished", "failed" or otherwise; None while it runs.
 
     Example:
-        >>> [void(attempt, failed=(1,), finished=(), last=2) for attempt in range(3)]
-        [True, True, False]
-        >>> [void(attempt, failed=(1,), finished=(0,), last=2) for attempt in range(3)]
-        [False, True, False]
+        >>> sorted(voided({0: "interrupted", 1: "failed", 2: None}))
+        [0, 1]
+        >>> sorted(voided({0: "finished", 1: "failed", 2: None}))
+        [1]
     """
-    end = min((one for one in finished if one >= attempt), default=last)
-    return any(attempt <= one < min(end, last) for one in failed)
+    found, tried_again = set(), False
+    for attempt in sorted(ends, reverse=True):
+        if ends[attempt] == "failed" and attempt < max(ends):
+            tried_again = True
+        elif ends[attempt] == "finished":
+            tried_again = False
+        if tried_again:
+            found.add(attempt)
+    return frozenset(found)
 
 
 class Store(Protocol):

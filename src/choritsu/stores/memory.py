@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any, cast, final
 
 from choritsu.space import Space, decode, encode
-from choritsu.stores.base import Identity, Lease, void
-from choritsu.trials import Claimed, Event, Failed, Finished, Grew, History, Interrupted, Lost, Report, Reported
+from choritsu.stores.base import Identity, Lease, voided
+from choritsu.trials import Claimed, Event, Finished, Grew, History, Interrupted, Lost, Report, Reported
 
 
 @final
@@ -30,8 +30,8 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._identity: Identity | None = None
         self._history = History()
-        self._ended: dict[tuple[int, int], bool] = {}
-        self._outcomes: dict[int, dict[int, type[Event]]] = {}
+        #: How the attempts of each trial ended; None while they run.
+        self._ends: dict[int, dict[int, str | None]] = {}
         self._reports: dict[int, dict[tuple[int, int, int], Report]] = {}
         self._leases: dict[int, Lease] = {}
 
@@ -59,9 +59,10 @@ class MemoryStore:
     def reports(self, number: int | None = None) -> Mapping[int, tuple[Report, ...]]:
         with self._lock:
             numbers = sorted(self._reports) if number is None else [number] if number in self._reports else []
+            void = {trial: voided(self._ends[trial]) for trial in numbers}
             kept = {
                 trial: sorted(
-                    (item for item in self._reports[trial].items() if not self._is_void(trial, item[0][0])),
+                    (item for item in self._reports[trial].items() if item[0][0] not in void[trial]),
                     key=lambda item: item[0],
                 )
                 for trial in numbers
@@ -73,16 +74,10 @@ class MemoryStore:
         told = {trial: by_epoch for trial, by_epoch in latest.items() if by_epoch}
         return {trial: tuple(report for _, report in sorted(by_epoch.items())) for trial, by_epoch in told.items()}
 
-    def _is_void(self, number: int, attempt: int) -> bool:
-        ends = self._outcomes.get(number, {})
-        failed = [at for at, kind in ends.items() if kind is Failed]
-        finished = [at for at, kind in ends.items() if kind is Finished]
-        return void(attempt, failed, finished, self._history[number].attempt)
-
     def claim(self, claim: Claimed, until: float) -> bool:
         with self._lock:
             place = (claim.number, claim.attempt)
-            if place in self._ended:
+            if claim.attempt in self._ends.get(claim.number, ()):
                 return False
             if claim.attempt == 0:
                 if claim.number != len(self._history):
@@ -90,7 +85,7 @@ class MemoryStore:
             elif not self._has_ended(claim.number, claim.attempt - 1):
                 return False
             self._history = self._history.after(replace(claim, values=_copied(claim.values)))
-            self._ended[place] = False
+            self._ends.setdefault(claim.number, {})[claim.attempt] = None
             self._leases[claim.number] = Lease(*place, claim.worker, until)
             return True
 
@@ -124,8 +119,7 @@ class MemoryStore:
             if isinstance(event, Finished):
                 event = replace(event, result=replace(event.result, metrics=_copied(event.result.metrics)))
             self._history = self._history.after(event)
-            self._ended[event.number, event.attempt] = True
-            self._outcomes.setdefault(event.number, {})[event.attempt] = type(event)
+            self._ends[event.number][event.attempt] = type(event).__name__.lower()
             del self._leases[event.number]
             return True
 
@@ -147,10 +141,10 @@ class MemoryStore:
             return True
 
     def _has_ended(self, number: int, attempt: int) -> bool:
-        ended = self._ended.get((number, attempt))
-        if ended is None:
+        ends = self._ends.get(number, {})
+        if attempt not in ends:
             raise unclaimed(number, attempt)
-        return ended
+        return ends[attempt] is not None
 
 
 def unclaimed(number: int, attempt: int) -> ValueError:

@@ -56,7 +56,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from choritsu.errors import CorruptStoreError, ReadOnlyStoreError, StoreError
 from choritsu.space import Json, Space, decode, encode
-from choritsu.stores.base import Identity, Lease, void
+from choritsu.stores.base import Identity, Lease, voided
 from choritsu.stores.memory import unclaimed
 from choritsu.trials import (
     DEFAULT_OBJECTIVE,
@@ -521,17 +521,7 @@ def _voided(connection: Connection, number: int | None) -> set[tuple[int, int]]:
     ends: dict[int, dict[int, str | None]] = {}
     for trial, attempt, kind in connection.execute(query):
         ends.setdefault(trial, {})[attempt] = kind
-    return {
-        (trial, attempt)
-        for trial, kinds in ends.items()
-        for attempt in kinds
-        if void(
-            attempt,
-            [at for at, kind in kinds.items() if kind == "failed"],
-            [at for at, kind in kinds.items() if kind == "finished"],
-            max(kinds),
-        )
-    }
+    return {(trial, attempt) for trial, kinds in ends.items() for attempt in voided(kinds)}
 
 
 def _in_order(claims: Iterable[_AnyRow], outcomes: Iterable[_AnyRow]) -> list[Event]:
