@@ -47,6 +47,12 @@ def me(*, apart: bool = False) -> str:
     return f"{_machine()}#{pid}#{_birth(pid)}#{uuid.uuid4().hex[:8]}{_APART if apart else ''}"
 
 
+def _read(worker: str) -> tuple[str, int, str]:
+    """Give the machine, the process and its birth from a worker's name; of one that `me` did not give, nobody's."""
+    parts = worker.split("#")
+    return (parts[0], int(parts[1]), parts[2]) if len(parts) == 4 else ("", -1, "")
+
+
 def process_of(worker: str) -> int:
     """Give the number of a worker's process, on its own machine.
 
@@ -54,7 +60,7 @@ def process_of(worker: str) -> int:
         >>> process_of(me()) == os.getpid()
         True
     """
-    return int(worker.partition("#")[2].split("#")[0])
+    return _read(worker)[1]
 
 
 def is_mine(worker: str) -> bool:
@@ -64,7 +70,8 @@ def is_mine(worker: str) -> bool:
         >>> is_mine(me()), is_mine(f"another-machine#{os.getpid()}#1#0")
         (True, False)
     """
-    return worker.partition("#")[0] == _machine() and process_of(worker) == os.getpid()
+    machine, pid, _ = _read(worker)
+    return machine == _machine() and pid == os.getpid()
 
 
 def has_restarted(worker: str) -> bool:
@@ -74,7 +81,7 @@ def has_restarted(worker: str) -> bool:
         >>> has_restarted(me())
         False
     """
-    then, now = worker.partition("#")[0].split("|"), _machine().split("|")
+    then, now = _read(worker)[0].split("|"), _machine().split("|")
     return len(then) == len(now) > 1 and then[0] == now[0] and then[1] != now[1]
 
 
@@ -98,9 +105,8 @@ def is_alive(worker: str) -> bool:
         >>> is_alive(me()), is_alive("another-machine#1#1#0")
         (True, False)
     """
-    machine, _, rest = worker.partition("#")
-    pid, birth, _ = rest.split("#")
-    return machine == _machine() and birth != "" and _birth(int(pid)) == birth
+    machine, pid, birth = _read(worker)
+    return machine == _machine() and birth != "" and _birth(pid) == birth
 
 
 def is_gone(worker: str) -> bool:
@@ -113,14 +119,13 @@ def is_gone(worker: str) -> bool:
         >>> is_gone("another-machine#1#1#0")
         False
     """
-    machine, _, rest = worker.partition("#")
+    machine, pid, birth = _read(worker)
     if machine != _machine() or sys.platform == "win32":
         return False
-    pid, birth, _ = rest.split("#")
     if birth:
-        return _birth(int(pid)) != birth
+        return _birth(pid) != birth
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except OSError:
